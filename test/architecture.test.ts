@@ -19,8 +19,8 @@ const reported = (cwd: string, rule: string): ReadonlyArray<string> => {
   const args = [oxlint, "--format", "json", "src"]
   const run = spawnSync(process.execPath, args, { cwd, encoding: "utf8", maxBuffer: 64 << 20 })
   assert.strictEqual(run.stderr, "")
-  const { diagnostics } = JSON.parse(run.stdout) as { readonly diagnostics: ReadonlyArray<Diagnostic> }
-  return diagnostics.filter(({ code }) => code === `eslint(${rule})`).map(({ filename }) => filename)
+  const report: { readonly diagnostics: ReadonlyArray<Diagnostic> } = JSON.parse(run.stdout)
+  return report.diagnostics.filter(({ code }) => code === `eslint(${rule})`).map(({ filename }) => filename)
 }
 
 /** Lints a tree that has this project's layout and configuration, and these files. */
@@ -39,6 +39,9 @@ const lint = (files: Readonly<Record<string, string>>, rule = "no-restricted-imp
 }
 
 const importing = (specifier: string) => `import * as It from "${specifier}"\nexport const it = It\n`
+
+const reExporting = (specifiers: ReadonlyArray<string>) =>
+  specifiers.map((specifier, n) => `export * as It${n} from "${specifier}"\n`).join("")
 
 describe("the import direction programs, layers, services, domain", () => {
   it.each([
@@ -84,9 +87,7 @@ describe("the import direction programs, layers, services, domain", () => {
       "src/layers/A.ts": ["./B.ts", "../domain/A.ts", "../services/A.ts", "node:fs", "@effect/platform/Path"],
       "src/programs/A.ts": ["./B.ts", "../domain/A.ts", "../services/A.ts", "../layers/A.ts", "@effect/cli/Args"]
     }
-    const imports = (specifiers: ReadonlyArray<string>) =>
-      specifiers.map((specifier, n) => `export * as It${n} from "${specifier}"\n`).join("")
-    const sources = Object.entries(files).map(([file, specifiers]) => [file, imports(specifiers)] as const)
+    const sources = Object.entries(files).map(([file, specifiers]) => [file, reExporting(specifiers)] as const)
     assert.deepStrictEqual(lint(Object.fromEntries(sources)), [])
   })
 
