@@ -63,7 +63,7 @@ const encodeAt = (value: Json, depth: number): string => {
 }
 
 /** `Array.isArray` does not narrow a readonly array. */
-const isArray = (value: Json): value is ReadonlyArray<Json> => Array.isArray(value)
+export const isArray = (value: Json): value is ReadonlyArray<Json> => Array.isArray(value)
 
 /** Whether a parsed value is an object and not an array. */
 export const isObject = (value: unknown): value is JsonObject =>

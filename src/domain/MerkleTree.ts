@@ -25,7 +25,7 @@ export interface CompactRange {
 /** A tree that grows at its right edge and remembers its peaks only. Mutable, owned by whoever appends. */
 export class Accumulator {
   #size: number
-  readonly #peaks: Array<Uint8Array>
+  #peaks: Array<Uint8Array>
 
   constructor(range: CompactRange = { size: 0, peaks: [] }) {
     this.#size = range.size
@@ -34,6 +34,12 @@ export class Accumulator {
 
   get size(): number {
     return this.#size
+  }
+
+  /** Goes on from another compact range. */
+  reset(range: CompactRange): void {
+    this.#size = range.size
+    this.#peaks = [...range.peaks]
   }
 
   /** The compact range as it stands; later appends don't change it. */
