@@ -1,0 +1,66 @@
+/**
+ * A lock between processes that the kernel gives back when its holder ends, also by `kill -9`: an exclusive transaction
+ * on a small SQLite file. SQLite takes it by fcntl locks and keeps them right within one process too.
+ *
+ * Nothing else may open the lock file: closing any descriptor of it would drop the process's locks (POSIX fcntl).
+ *
+ * @module
+ */
+import Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+
+const isBusy = (error: unknown): boolean =>
+  error instanceof Database.SqliteError && (error.code.startsWith("SQLITE_BUSY") || error.code === "SQLITE_LOCKED")
+
+/**
+ * Takes the lock at `path`, which is made when it is missing, until the scope closes. False: somebody holds it. Does not
+ * wait.
+ *
+ * @throws the driver's error, as a failure, when the file cannot be opened
+ */
+export const tryHold = (path: string): Effect.Effect<boolean, unknown, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.try({
+        try: () => {
+          const database = new Database(path, { timeout: 0 })
+          try {
+            database.exec("BEGIN EXCLUSIVE")
+            return database
+          } catch (error) {
+            database.close()
+            if (isBusy(error)) return undefined
+            throw error
+          }
+        },
+        catch: (error) => error
+      }),
+      (database) => Effect.sync(() => database?.close())
+    ),
+    (database) => database !== undefined
+  )
+
+/** Whether somebody holds the lock at `path`. A missing file is held by nobody. */
+export const isHeld = (path: string): Effect.Effect<boolean, unknown> =>
+  Effect.try({
+    try: () => {
+      let database: Database.Database
+      try {
+        database = new Database(path, { timeout: 0, fileMustExist: true })
+      } catch (error) {
+        if (error instanceof Database.SqliteError && error.code === "SQLITE_CANTOPEN") return false
+        throw error
+      }
+      try {
+        database.exec("BEGIN EXCLUSIVE")
+        return false
+      } catch (error) {
+        if (isBusy(error)) return true
+        throw error
+      } finally {
+        database.close()
+      }
+    },
+    catch: (error) => error
+  })
