@@ -7,8 +7,7 @@
  *
  * @module
  */
-import type * as Either from "effect/Either"
-import * as EitherModule from "effect/Either"
+import * as Either from "effect/Either"
 import * as Entry from "./Entry.ts"
 import * as Jcs from "./Jcs.ts"
 
@@ -66,7 +65,7 @@ export const encode = (data: unknown): Either.Either<string, Entry.EntryError> =
   if (Jcs.isObject(data) && isPlain(data, 1)) {
     const text = JSON.stringify(data)
     // JSON.stringify escapes lone surrogates, and nothing else, as \ud...; an escaped backslash before "ud" looks alike.
-    if (!text.includes("\\ud")) return EitherModule.right(text)
+    if (!text.includes("\\ud")) return Either.right(text)
   }
   return Entry.encodeData(data)
 }
@@ -127,7 +126,7 @@ const fitAt = (value: unknown, depth: number): Jcs.Json | undefined => {
     members.push([name, fitted])
   }
   const object = Object.fromEntries(members)
-  return "$b64" in object && EitherModule.isLeft(Entry.encodeData(object)) ? asText(value) : object
+  return "$b64" in object && Either.isLeft(Entry.encodeData(object)) ? asText(value) : object
 }
 
 /**
