@@ -5,23 +5,19 @@
  * one: compiling the bundle costs more than everything else that a short command does.
  *
  * The cache is dist/cache/SOURCE-VERSION-ARCH, where SOURCE is the hash that the build wrote into the bundle's first
- * line. Loading it is running it, so it is read from this package's own directory only, where whoever
- * could change it could change the bundle too. V8 checks that it fits (version, flags, length); one that does not fit,
- * cannot be read or cannot be written costs time and nothing else.
+ * line. Loading it is running it, so it is read from this package's own directory only, where whoever could change it
+ * could change the bundle too. V8 checks that it fits (version, flags, length) but not that it is whole, and crashes on
+ * one that is not: it begins with the SHA-256 of the rest. A cache that is torn, does not fit, cannot be read or cannot
+ * be written costs time and nothing else.
  */
 const fs = require("node:fs")
 const path = require("node:path")
 
 const root = path.dirname(__dirname)
 const dist = path.join(root, "dist")
-const flag = process.argv.length === 3 ? process.argv[2] : undefined
 
-if (flag === "--version" || flag === "-v") {
-  const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
-  process.stdout.write(`${version}\n`)
-} else {
-  start()
-}
+/** Characters of the SHA-256 (hex) before the data; a multiple of 8, so that the data stays aligned. */
+const sealLength = 64
 
 /** @param {string} file */
 function read(file) {
@@ -30,6 +26,17 @@ function read(file) {
   } catch {
     return undefined
   }
+}
+
+/** @param {ReturnType<typeof read>} sealed */
+function unseal(sealed) {
+  const data = sealed?.subarray(sealLength)
+  return data && sealed.toString("latin1", 0, sealLength) === seal(data) ? data : undefined
+}
+
+/** @param {Uint8Array} data */
+function seal(data) {
+  return require("node:crypto").hash("sha256", data, "hex")
 }
 
 function start() {
@@ -42,7 +49,7 @@ function start() {
     return
   }
   const cache = path.join(dist, "cache", `${source.slice(2, 34)}-${process.version}-${process.arch}`)
-  const cachedData = read(cache)
+  const cachedData = unseal(read(cache))
   const script = new vm.Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, {
     filename,
     cachedData
@@ -71,10 +78,29 @@ function remember(script, cache) {
     const temporary = `${cache}.${process.pid}.tmp`
     try {
       fs.mkdirSync(path.dirname(cache), { recursive: true })
-      fs.writeFileSync(temporary, script.createCachedData(), { flag: "wx" })
+      const data = script.createCachedData()
+      fs.writeFileSync(temporary, Buffer.concat([Buffer.from(seal(data)), data]), { flag: "wx" })
       fs.renameSync(temporary, cache)
     } catch {
-      fs.rmSync(temporary, { force: true })
+      discard(temporary)
     }
   })
+}
+
+/** @param {string} file */
+function discard(file) {
+  try {
+    fs.rmSync(file, { force: true })
+  } catch {
+    // Nothing is lost but the room that it takes, and the command's own exit status matters more.
+  }
+}
+
+const flag = process.argv.length === 3 ? process.argv[2] : undefined
+
+if (flag === "--version" || flag === "-v") {
+  const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
+  process.stdout.write(`${version}\n`)
+} else {
+  start()
 }
