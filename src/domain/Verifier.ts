@@ -189,6 +189,14 @@ export class Verifier {
     this.#claims.check(this.#tree)
   }
 
+  /** An entry whose stored value cannot even be read as text. */
+  refuseEntry(why: string): void {
+    this.#position++
+    if (this.isDecided) return
+    if (this.#brokenAt !== undefined || this.#refuted !== undefined) return this.#resolve()
+    this.#conclude("TAMPERED", [this.size, this.size], why)
+  }
+
   /** Takes entries over that were found to be ordinary, chained to `lastHash` and not earlier than `lastTs`. */
   skip(stretch: Stretch): void {
     this.#position += stretch.count
