@@ -1,0 +1,48 @@
+/**
+ * Messages between the store and its two worker threads. Both sides are built together, so that the types are the whole
+ * protocol; nothing here crosses a process.
+ *
+ * @module
+ */
+import type { StoredCheckpoint } from "../services/AuditStore.ts"
+import type { SignatureKind, SignedHead } from "./LogBackend.ts"
+
+/** What the writer starts with. */
+export interface WriterInput {
+  readonly path: string
+  /** One Int32 that counts messages: the writer sleeps on it. */
+  readonly wakes: SharedArrayBuffer
+}
+
+export type WriterMessage =
+  | {
+      readonly _tag: "Segment"
+      readonly first: number
+      readonly count: number
+      /** The leaves joined by LF, which no leaf holds: one string is copied between threads faster than many. */
+      readonly text: string
+      readonly hashes: Uint8Array
+      readonly notes: ReadonlyArray<StoredCheckpoint>
+    }
+  | { readonly _tag: "Finish" }
+
+/** In the order of the messages. `Failed` is the last one. */
+export type WriterReply =
+  | { readonly _tag: "Ready" }
+  | { readonly _tag: "Stored" }
+  | { readonly _tag: "Finished" }
+  | { readonly _tag: "Failed"; readonly code: string; readonly message: string }
+
+/** What the signer starts with. */
+export interface SignerInput {
+  readonly origin: string
+}
+
+export interface SignerMessage {
+  readonly kind: SignatureKind
+  readonly hashes: Uint8Array
+}
+
+export type SignerReply =
+  | { readonly _tag: "Keys"; readonly firstKey: string; readonly nextKey: string }
+  | { readonly _tag: "Signed"; readonly head: SignedHead }
