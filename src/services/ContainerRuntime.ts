@@ -140,7 +140,7 @@ export class CommandNotFound extends Data.TaggedError("CommandNotFound")<{
   readonly exitStatus = 127
   override get message(): string {
     if (this.searched === undefined) return `${this.command}: no such file`
-    return `${this.command}: command not found in PATH (${this.searched === "" ? "empty" : this.searched})`
+    return `${this.command || "(empty name)"}: command not found${this.searched === "" ? ": PATH is empty" : ""}`
   }
 }
 

@@ -1,0 +1,178 @@
+/**
+ * The local runtime as a plain child process: no isolation at all, which it says in the log.
+ *
+ * With `tty` the guest leads a session of its own on a pty. Without, its output goes into pipes and it has agentops' own
+ * standard input, untouched, so that files, pipes, `/dev/null` and end of file are what they would be without agentops.
+ * If that input is a terminal, the guest stays in agentops' process group, because only the foreground group may read
+ * it; the kernel then delivers what is typed (Ctrl-C) to the guest. Otherwise the guest leads a session of its own, so
+ * that it can be signalled as a whole.
+ *
+ * @module
+ */
+import { spawn } from "node:child_process"
+import { statSync } from "node:fs"
+import { Socket } from "node:net"
+import { isatty } from "node:tty"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import {
+  CommandNotExecutable,
+  ContainerRuntime,
+  type ExitStatus,
+  type Guest,
+  type GuestSpec,
+  type Isolation,
+  RuntimeError,
+  type StartError
+} from "../services/ContainerRuntime.ts"
+import * as LocalGuest from "./local/LocalGuest.ts"
+import * as NodePty from "./local/NodePty.ts"
+import * as Pipes from "./local/Pipes.ts"
+import { resolveCommand } from "./local/ResolveCommand.ts"
+
+const runtime = "local"
+
+/** What the plain child process has. */
+export const isolation: Isolation = {
+  kind: "none",
+  reasons: [
+    "the guest is a plain child process: it has this user's files, network, environment and processes",
+    "nothing keeps it from acting unrecorded beyond what it prints"
+  ]
+}
+
+type OnExit = (status: ExitStatus) => void
+
+type Environment = Readonly<Record<string, string>>
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** Copies what is set, with PWD as shells keep it: the name of the working directory. */
+const environmentOf = (spec: GuestSpec, inherited: Readonly<NodeJS.ProcessEnv>): Environment => {
+  const env: Record<string, string> = {}
+  for (const [name, value] of Object.entries(inherited)) if (value !== undefined) env[name] = value
+  if (spec.cwd !== process.cwd()) env["PWD"] = spec.cwd
+  return { ...env, ...spec.env }
+}
+
+const checkSpec = (spec: GuestSpec, env: Environment): Effect.Effect<void, RuntimeError> =>
+  Effect.suspend(() => {
+    const texts = [spec.command, ...spec.args, spec.cwd, ...Object.entries(env).flat()]
+    if (texts.some((text) => text.includes("\0"))) {
+      return new RuntimeError({ runtime, reason: "a NUL character cannot be part of a command or of its environment" })
+    }
+    if (!statSync(spec.cwd, { throwIfNoEntry: false })?.isDirectory()) {
+      return new RuntimeError({ runtime, reason: `cannot start in ${spec.cwd}: no such directory` })
+    }
+    return Effect.void
+  })
+
+const launchOnPty = (spec: GuestSpec, env: Environment, onExit: OnExit) =>
+  Effect.try({
+    try: (): LocalGuest.Started => {
+      const { args, command, cwd } = spec
+      const size = spec.size ?? { columns: 80, rows: 24 }
+      const pty = NodePty.fork({ args, command, cwd, env, size }, (code, signal) => {
+        const name = LocalGuest.signalName(signal)
+        onExit(name === undefined ? { code, signal: null } : { code: null, signal: name })
+      })
+      return {
+        pid: pty.pid,
+        sockets: [["tty", pty.socket]],
+        ownSession: true,
+        input: {
+          write: (bytes) => !pty.socket.writable || pty.socket.write(bytes),
+          onDrain: (callback) => {
+            pty.socket.on("drain", callback)
+            return () => pty.socket.off("drain", callback)
+          }
+        },
+        resize: pty.resize
+      }
+    },
+    catch: (cause) =>
+      new RuntimeError({
+        runtime,
+        reason: `no terminal for the guest: ${messageOf(cause)}; try without a terminal`,
+        cause
+      })
+  })
+
+/** What spawn(3) could not do, after the command was found. */
+const spawnError = (path: string, cause: unknown): StartError => {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+  if (code === "EACCES" || code === "ENOENT" || code === "ENOEXEC") {
+    return new CommandNotExecutable({ path, reason: `cannot be executed (${code})` })
+  }
+  if (code === "E2BIG") return new CommandNotExecutable({ path, reason: "the arguments and environment are too long" })
+  return new RuntimeError({ runtime, reason: `cannot start ${path}: ${messageOf(cause)}`, cause })
+}
+
+/** The end that is read: of a pipe of ours, or of what Node made for the child. */
+const reader = (fd: number | undefined, own: unknown): Socket => {
+  if (own instanceof Socket) return own
+  return new Socket({ ...(fd === undefined ? {} : { fd }), readable: true, writable: false })
+}
+
+const launchOnPipes = (spec: GuestSpec, path: string, env: Environment, onExit: OnExit) =>
+  Effect.async<LocalGuest.Started, StartError>((resume) => {
+    const pipes = Pipes.make(2)
+    const ownSession = !isatty(0)
+    try {
+      const child = spawn(path, [...spec.args], {
+        argv0: spec.command,
+        cwd: spec.cwd,
+        env,
+        detached: ownSession,
+        stdio: ["inherit", pipes?.[0]?.write ?? "pipe", pipes?.[1]?.write ?? "pipe"]
+      })
+      child.once("exit", (code, signal) => onExit({ code, signal }))
+      child.once("error", (cause) => {
+        if (child.pid !== undefined) return
+        if (pipes !== undefined) Pipes.close(pipes.map(({ read }) => read))
+        resume(Effect.fail(spawnError(path, cause)))
+      })
+      const { pid } = child
+      if (pid === undefined) return
+      resume(
+        Effect.succeed({
+          pid,
+          sockets: [
+            ["stdout", reader(pipes?.[0]?.read, child.stdout)],
+            ["stderr", reader(pipes?.[1]?.read, child.stderr)]
+          ],
+          ownSession,
+          input: undefined,
+          resize: () => {}
+        })
+      )
+    } catch (cause) {
+      if (pipes !== undefined) Pipes.close(pipes.map(({ read }) => read))
+      resume(Effect.fail(spawnError(path, cause)))
+    } finally {
+      // Only the guest holds the writing ends, so that their end is its end.
+      if (pipes !== undefined) Pipes.close(pipes.map(({ write }) => write))
+    }
+  })
+
+/** Starts a guest on this machine; `inherited` is the environment that it gets beside `spec.env`. */
+export const start = (
+  spec: GuestSpec,
+  inherited: Readonly<NodeJS.ProcessEnv>
+): Effect.Effect<Guest, StartError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const env = environmentOf(spec, inherited)
+    yield* checkSpec(spec, env)
+    const path = yield* resolveCommand(spec, env)
+    const launch = (onExit: OnExit): Effect.Effect<LocalGuest.Started, StartError> =>
+      spec.tty ? launchOnPty(spec, env, onExit) : launchOnPipes(spec, path, env, onExit)
+    return yield* LocalGuest.make(launch, { path, isolation })
+  }).pipe(Effect.withSpan("ContainerRuntime.start"))
+
+/** Guests are plain child processes. */
+export const layer: Layer.Layer<ContainerRuntime> = Layer.sync(ContainerRuntime, () => ({
+  name: runtime,
+  isolation,
+  start: (spec) => start(spec, process.env)
+}))
