@@ -18,6 +18,10 @@ interface Extension {
 export interface Certificate {
   readonly der: Uint8Array
   readonly x509: X509Certificate
+  /** DER of the issuer's name. */
+  readonly issuer: Uint8Array
+  /** DER of the serial number. */
+  readonly serialNumber: Uint8Array
   readonly notBefore: Date
   readonly notAfter: Date
   /** Dotted OID of the issuer's signature algorithm. */
@@ -51,8 +55,9 @@ const anyExtendedKeyUsage = "2.5.29.37.0"
 
 const readExtensions = (tbs: Der.Element): ReadonlyMap<string, Extension> | undefined => {
   const result = new Map<string, Extension>()
-  const list = tbs.children.find((child) => child.tag === Der.context(3))?.children[0]?.children ?? []
-  for (const { children } of list) {
+  const list = tbs.children.find((child) => child.tag === Der.context(3))?.children[0]
+  for (const extension of Der.sequence(list)) {
+    const children = Der.sequence(extension)
     const id = Der.oid(children[0])
     const octets = children.at(-1)
     if (id === undefined || octets?.tag !== Der.tags.octetString || result.has(id)) return undefined
@@ -73,18 +78,21 @@ const openssl = (der: Uint8Array): X509Certificate | undefined => {
 /** Reads one DER certificate; `undefined` when it is not one. */
 export const read = (der: Uint8Array): Certificate | undefined => {
   const root = Der.read(der)
-  const [tbs, algorithm] = root?.children ?? []
+  const [tbs, algorithm] = Der.sequence(root)
   if (tbs === undefined) return undefined
   // version [0] is left out in certificates of version 1.
-  const validity = tbs.children[tbs.children[0]?.tag === Der.context(0) ? 4 : 3]?.children
-  const notBefore = Der.time(validity?.[0])
-  const notAfter = Der.time(validity?.[1])
+  const fields = tbs.children.slice(tbs.children[0]?.tag === Der.context(0) ? 1 : 0)
+  const [serialNumber, , issuer, validity] = fields
+  const notBefore = Der.time(validity?.children[0])
+  const notAfter = Der.time(validity?.children[1])
   const signatureAlgorithm = Der.oid(algorithm?.children[0])
   const extensions = readExtensions(tbs)
   const x509 = openssl(der)
-  if (notBefore === undefined || notAfter === undefined || signatureAlgorithm === undefined) return undefined
-  if (extensions === undefined || x509 === undefined) return undefined
-  return { der, x509, notBefore, notAfter, signatureAlgorithm, extensions }
+  if (serialNumber === undefined || issuer === undefined || extensions === undefined) return undefined
+  if (notBefore === undefined || notAfter === undefined) return undefined
+  if (signatureAlgorithm === undefined || x509 === undefined) return undefined
+  const names = { issuer: issuer.bytes, serialNumber: serialNumber.bytes }
+  return { der, x509, ...names, notBefore, notAfter, signatureAlgorithm, extensions }
 }
 
 /** The certificates of a PEM text (one or more); `undefined` when it has none or one that cannot be read. */
@@ -105,7 +113,7 @@ export const keyPurposes = (
 ): { readonly critical: boolean; readonly purposes: ReadonlyArray<string | undefined> } | undefined => {
   const extension = certificate.extensions.get(extendedKeyUsageId)
   if (extension === undefined) return undefined
-  return { critical: extension.critical, purposes: (extension.value?.children ?? []).map(Der.oid) }
+  return { critical: extension.critical, purposes: Der.sequence(extension.value).map(Der.oid) }
 }
 
 /** Bits of the first octet of KeyUsage, digitalSignature being 0x80; `undefined` when it is not there. */
@@ -134,7 +142,7 @@ const problemOf = (certificate: Certificate, depth: number, at: Date, purpose: s
   }
   if (depth === 0) return undefined
   if (!certificate.x509.ca) return `${name} is not a CA's`
-  const constraints = certificate.extensions.get(basicConstraintsId)?.value?.children ?? []
+  const constraints = Der.sequence(certificate.extensions.get(basicConstraintsId)?.value)
   const pathLength = constraints.length > 1 ? (Der.smallInteger(constraints[1]) ?? 0) : Number.POSITIVE_INFINITY
   if (depth - 1 > pathLength) return `${name} allows at most ${pathLength} CAs below it`
   const purposes = keyPurposes(certificate)?.purposes
@@ -151,6 +159,12 @@ const signedBy = (certificate: Certificate, issuer: Certificate): boolean => {
     return false
   }
 }
+
+/** True when a self-issued certificate is signed by none of the same name in the set: some byte of it has changed. */
+export const hasDamagedRoot = (certificates: ReadonlyArray<Certificate>): boolean =>
+  certificates
+    .filter(({ x509 }) => x509.subject === x509.issuer)
+    .some((root) => !certificates.some((other) => other.x509.subject === root.x509.issuer && signedBy(root, other)))
 
 /**
  * Searches a chain from `certificate` over `others` to one of `anchors`; every certificate of it, the anchor too, must

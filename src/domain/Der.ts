@@ -23,6 +23,7 @@ export const tags = {
   boolean: 0x01,
   integer: 0x02,
   octetString: 0x04,
+  nothing: 0x05,
   oid: 0x06,
   utcTime: 0x17,
   generalizedTime: 0x18,
@@ -57,11 +58,10 @@ export const read = (bytes: Uint8Array): Element | undefined => {
     for (let at = 0; at < region.length;) {
       const tag = region[at] ?? 0
       const contents = contentsAt(region, at)
-      if (contents === undefined || contents[1] > region.length || (tag & 0x1f) === 0x1f || left-- <= 0) {
-        return undefined
-      }
+      if (contents === undefined || contents[1] > region.length || (tag & 0x1f) === 0x1f) return undefined
+      if (depth > maxDepth || left-- <= 0) return undefined
       const value = region.subarray(contents[0], contents[1])
-      const children = (tag & 0x20) === 0 ? [] : depth < maxDepth ? readMany(value, depth + 1) : undefined
+      const children = (tag & 0x20) === 0 ? [] : readMany(value, depth + 1)
       if (children === undefined) return undefined
       elements.push({ tag, bytes: region.subarray(at, contents[1]), value, children })
       at = contents[1]
@@ -71,6 +71,10 @@ export const read = (bytes: Uint8Array): Element | undefined => {
   const elements = readMany(bytes, 1)
   return elements?.length === 1 ? elements[0] : undefined
 }
+
+/** The elements of a SEQUENCE; none for anything else. */
+export const sequence = (element: Element | undefined): ReadonlyArray<Element> =>
+  element?.tag === tags.sequence ? element.children : []
 
 /** The dotted form of an OBJECT IDENTIFIER, or `undefined` for anything else. */
 export const oid = (element: Element | undefined): string | undefined => {

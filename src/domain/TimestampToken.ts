@@ -6,6 +6,9 @@
  * trust is decided by `CertificateChain` at the token's own time. No network, no revocation: an old token stays valid
  * after its certificate has expired, and a revoked authority has to be taken out of the given CAs.
  *
+ * CMS leaves some bytes unsigned, such as certificates beside the signer's: a token in which only those differ still
+ * proves the same time of the same note.
+ *
  * @module
  */
 import * as Data from "effect/Data"
@@ -76,6 +79,8 @@ interface Parts extends Claims {
   readonly digest: string
   readonly signedData: Uint8Array
   readonly certificates: ReadonlyArray<Uint8Array>
+  /** SignerIdentifier: a sequence of issuer and serial number, or a key identifier [0]. */
+  readonly sid: Der.Element
   /** Attributes of the one signer: the values by dotted OID. */
   readonly attributes: ReadonlyMap<string, ReadonlyArray<Der.Element>>
 }
@@ -87,12 +92,19 @@ const refuse = (reason: string): never => {
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
+/** Dotted OID of an AlgorithmIdentifier, "" for anything else. */
+const algorithmId = (algorithm: Der.Element | undefined): string => Der.oid(Der.sequence(algorithm)[0]) ?? ""
+
+/** What an explicit tag [0] wraps. */
+const inContext0 = (element: Der.Element | undefined): Der.Element | undefined =>
+  element?.tag === Der.context(0) && element.children.length === 1 ? element.children[0] : undefined
+
 /** TSTInfo, RFC 3161 section 2.4.2. */
 const readTstInfo = (octets: Uint8Array): Claims & { readonly digest: string } => {
-  const [version, policy, imprint, serial, genTime, ...optional] = Der.read(octets)?.children ?? []
+  const [version, policy, imprint, serial, genTime, ...optional] = Der.sequence(Der.read(octets))
   if (Der.smallInteger(version) !== 1) return refuse("its TSTInfo is not of version 1")
-  const digest = digests.get(Der.oid(imprint?.children[0]?.children[0]) ?? "")
-  const hashed = imprint?.children[1]
+  const [imprintAlgorithm, hashed] = Der.sequence(imprint)
+  const digest = digests.get(algorithmId(imprintAlgorithm))
   const time = Der.time(genTime)
   if (digest === undefined) return refuse("its imprint is not SHA-256, SHA-384 or SHA-512")
   if (hashed?.tag !== Der.tags.octetString) return refuse("it has no imprint")
@@ -105,48 +117,79 @@ const readTstInfo = (octets: Uint8Array): Claims & { readonly digest: string } =
   return { digest, imprint: hashed.value, time }
 }
 
+/** An AlgorithmIdentifier without parameters, or with NULL in their place. */
+const isPlain = (algorithm: Der.Element | undefined): boolean => {
+  const [, parameters, ...more] = Der.sequence(algorithm)
+  return more.length === 0 && (parameters === undefined || parameters.tag === Der.tags.nothing)
+}
+
 /** PSS only with an explicit SHA-2 hash: without parameters it means SHA-1 (RFC 4055 section 3.1). */
 const isAcceptedSignature = (algorithm: Der.Element | undefined): boolean => {
-  const id = Der.oid(algorithm?.children[0]) ?? ""
-  if (id !== rsassaPss) return signatureAlgorithms.has(id)
-  const pssHash = algorithm?.children[1]?.children.find((element) => element.tag === Der.context(0))
-  return digests.has(Der.oid(pssHash?.children[0]?.children[0]) ?? "")
+  const id = algorithmId(algorithm)
+  if (id !== rsassaPss) return signatureAlgorithms.has(id) && isPlain(algorithm)
+  const pssHash = Der.sequence(Der.sequence(algorithm)[1]).find((element) => element.tag === Der.context(0))
+  return digests.has(algorithmId(pssHash?.children[0]))
+}
+
+/** ECDSA signatures are a sequence of two integers (RFC 3279 section 2.2.3); libraries read them too kindly. */
+const isWellFormed = (id: string, signature: Uint8Array): boolean => {
+  if (!id.startsWith("1.2.840.10045.")) return true
+  const parts = Der.sequence(Der.read(signature))
+  return parts.length === 2 && parts.every((part) => part.tag === Der.tags.integer)
 }
 
 /** SignerInfo, RFC 5652 section 5.3; the attributes are required as the content is not plain data. */
-const readSigner = (signer: Der.Element): Parts["attributes"] => {
-  const [, , digestAlgorithm, attributes, signatureAlgorithm] = signer.children
+const readSigner = (signer: Der.Element, listed: Der.Element): Pick<Parts, "attributes" | "sid"> => {
+  const [version, sid, digestAlgorithm, attributes, signatureAlgorithm, signature] = Der.sequence(signer)
+  const byName = sid?.tag === Der.tags.sequence
+  if (sid === undefined || Der.smallInteger(version) !== (byName ? 1 : 3))
+    return refuse("its signer is not named rightly")
   if (attributes?.tag !== Der.context(0)) return refuse("its signer has no signed attributes")
-  if (!digests.has(Der.oid(digestAlgorithm?.children[0]) ?? "") || !isAcceptedSignature(signatureAlgorithm)) {
+  const digest = digests.get(algorithmId(digestAlgorithm))
+  if (digest === undefined || !isPlain(digestAlgorithm) || !isAcceptedSignature(signatureAlgorithm)) {
     return refuse("it is signed by an algorithm that is not accepted")
   }
+  if (!listed.children.some((other) => isPlain(other) && algorithmId(other) === algorithmId(digestAlgorithm))) {
+    return refuse("its list of digests does not have the signer's")
+  }
+  if (signature?.tag !== Der.tags.octetString || !isWellFormed(algorithmId(signatureAlgorithm), signature.value)) {
+    return refuse("its signature is damaged")
+  }
   const result = new Map<string, ReadonlyArray<Der.Element>>()
-  for (const { children } of attributes.children) {
-    const id = Der.oid(children[0])
-    if (id === undefined || result.has(id)) return refuse("a signed attribute is damaged or there twice")
-    result.set(id, children[1]?.children ?? [])
+  for (const attribute of attributes.children) {
+    const [type, values] = Der.sequence(attribute)
+    const id = Der.oid(type)
+    if (id === undefined || values?.tag !== Der.tags.set || result.has(id)) {
+      return refuse("a signed attribute is damaged or there twice")
+    }
+    result.set(id, values.children)
   }
   for (const id of [ids.contentType, ids.messageDigest]) {
     if (result.get(id)?.length !== 1) return refuse("a signed attribute that every token has is missing")
   }
   if (Der.oid(result.get(ids.contentType)?.[0]) !== ids.tstInfo) return refuse("what is signed is not a TSTInfo")
-  return result
+  return { attributes: result, sid }
 }
 
 /** TimeStampResp (RFC 3161 section 2.4.2) with SignedData (RFC 5652 section 5.1) in it. */
 const readParts = (der: Uint8Array): Parts => {
   if (der.length > maxTokenBytes) return refuse(`it is larger than ${maxTokenBytes} bytes`)
-  const [status, token, ...more] = Der.read(der)?.children ?? []
-  const granted = Der.smallInteger(status?.children[0])
+  const [status, token, ...more] = Der.sequence(Der.read(der))
+  const granted = Der.smallInteger(Der.sequence(status)[0])
   if (granted === undefined || more.length > 0) return refuse("it is not a TimeStampResp in DER")
   // 0 granted, 1 grantedWithMods.
   if (granted > 1) return refuse(`the authority answered with status ${granted} instead of a token`)
-  const [signedDataId, wrapped] = token?.children ?? []
-  const signedData = wrapped?.tag === Der.context(0) ? wrapped.children[0] : undefined
+  const [signedDataId, wrapped] = Der.sequence(token)
+  const signedData = inContext0(wrapped)
   if (Der.oid(signedDataId) !== ids.signedData || signedData === undefined) return refuse("it has no signed data")
-  const [, , content, ...rest] = signedData.children
-  const octets = content?.children[1]?.children[0]
-  if (Der.oid(content?.children[0]) !== ids.tstInfo || octets?.tag !== Der.tags.octetString) {
+  const [version, algorithms, content, ...rest] = Der.sequence(signedData)
+  // RFC 5652 section 5.1: 3 for content that is not plain data, 4 and 5 with certificates of other kinds.
+  if (![3, 4, 5].includes(Der.smallInteger(version) ?? 0) || algorithms?.tag !== Der.tags.set) {
+    return refuse("its signed data is damaged")
+  }
+  const [contentType, explicit] = Der.sequence(content)
+  const octets = inContext0(explicit)
+  if (Der.oid(contentType) !== ids.tstInfo || octets?.tag !== Der.tags.octetString) {
     return refuse("its content is not a TSTInfo")
   }
   const certificates = rest.find((element) => element.tag === Der.context(0))?.children ?? []
@@ -161,7 +204,7 @@ const readParts = (der: Uint8Array): Parts => {
     ...readTstInfo(octets.value),
     signedData: signedData.bytes,
     certificates: certificates.map((certificate) => certificate.bytes),
-    attributes: readSigner(signer)
+    ...readSigner(signer, algorithms)
   }
 }
 
@@ -198,22 +241,27 @@ const verifySignature = async (parts: Parts, data: Uint8Array): Promise<number |
 }
 
 /**
- * The signing-certificate attributes (RFC 5035, RFC 2634), where present, must begin with the hash of the signer's own
- * certificate: otherwise the key is lent to a certificate that the signer did not mean.
+ * The signer's name must be that of the certificate to the byte, and the signing-certificate attributes (RFC 5035, RFC
+ * 2634), where present, must begin with its hash: otherwise the key is lent to a certificate that was not meant.
  */
-const namesSigner = (parts: Parts, certificate: Uint8Array): boolean => {
+const namesSigner = (parts: Parts, { der, issuer, serialNumber }: CertificateChain.Certificate): boolean => {
+  const [namedIssuer, namedSerial] = parts.sid.children
+  if (parts.sid.tag === Der.tags.sequence && namedIssuer !== undefined && namedSerial !== undefined) {
+    if (!sameBytes(namedIssuer.bytes, issuer) || !sameBytes(namedSerial.bytes, serialNumber)) return false
+  }
   for (const [id, fallback] of [
     [ids.signingCertificate, "sha1"],
     [ids.signingCertificateV2, "sha256"]
   ] as const) {
     const values = parts.attributes.get(id)
     if (values === undefined) continue
-    const [head, ...tail] = values[0]?.children[0]?.children[0]?.children ?? []
+    const [certificates] = Der.sequence(values[0])
+    const [head, ...tail] = Der.sequence(Der.sequence(certificates)[0])
     const named = head?.tag === Der.tags.sequence && id === ids.signingCertificateV2
-    const algorithm = named ? digests.get(Der.oid(head.children[0]) ?? "") : fallback
+    const algorithm = named ? digests.get(algorithmId(head)) : fallback
     const expected = named ? tail[0] : head
     if (algorithm === undefined || expected?.tag !== Der.tags.octetString) return false
-    if (!sameBytes(hash(algorithm, certificate, "buffer"), expected.value)) return false
+    if (!sameBytes(hash(algorithm, der, "buffer"), expected.value)) return false
   }
   return true
 }
@@ -229,6 +277,8 @@ const purposeProblem = (certificate: CertificateChain.Certificate): string | und
   return usage !== undefined && (usage & 0xc0) === 0 ? "its signer's certificate is not for signatures" : undefined
 }
 
+const invalid = (reason: string): TokenResult => ({ _tag: "invalid", reason })
+
 /**
  * Verifies a TimeStampResp over `note` and looks for a chain to one of `trustAnchors` (PEM, one or more certificates
  * each). Never throws or rejects, whatever the bytes are.
@@ -238,9 +288,8 @@ export const verify = async (
   note: string,
   trustAnchors: ReadonlyArray<string>
 ): Promise<TokenResult> => {
-  const invalid = (reason: string): TokenResult => ({ _tag: "invalid", reason })
   const read = attempt(der)
-  if (Either.isLeft(read)) return invalid(read.left.message)
+  if (Either.isLeft(read)) return invalid(read.left.reason)
   const parts = read.right
   const { time } = parts
   const data = Buffer.from(note, "utf8")
@@ -250,8 +299,11 @@ export const verify = async (
   if (index === undefined) return invalid("its signature is not valid")
   const certificates = parts.certificates.map(CertificateChain.read)
   const signer = certificates[index]
-  if (signer === undefined) return invalid("its signer's certificate cannot be read")
-  if (!namesSigner(parts, signer.der)) return invalid("it names another certificate than its signer's")
+  const readable = certificates.filter((certificate) => certificate !== undefined)
+  if (signer === undefined || readable.length < certificates.length)
+    return invalid("a certificate in it cannot be read")
+  if (CertificateChain.hasDamagedRoot(readable)) return invalid("a root certificate in it is damaged")
+  if (!namesSigner(parts, signer)) return invalid("it names another certificate than its signer's")
   const misuse = purposeProblem(signer)
   if (misuse !== undefined) return invalid(misuse)
 
@@ -261,7 +313,7 @@ export const verify = async (
   if (anchors.includes(undefined)) return untrusted("a given CA is not a PEM certificate")
   const problem = CertificateChain.problem(
     signer,
-    certificates.filter((certificate) => certificate !== undefined),
+    readable,
     anchors.flatMap((anchor) => anchor ?? []),
     time,
     ids.timeStamping
