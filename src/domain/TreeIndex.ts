@@ -96,11 +96,20 @@ export class TreeIndex {
     }
   }
 
-  /** Blocks that must be loaded before a proof about these leaves and tree sizes is made. The last, partial one never. */
+  /**
+   * Blocks that must be loaded before a proof about these leaves and tree sizes is made; those that are at hand stay
+   * there. The last, partial block is never missing.
+   */
   missing(leaves: ReadonlyArray<number>, sizes: ReadonlyArray<number>): ReadonlyArray<number> {
     const blocks = new Set(leaves.map((leaf) => Math.floor(leaf / blockWidth)))
     for (const size of sizes) if (size % blockWidth !== 0) blocks.add(Math.floor(size / blockWidth))
-    return [...blocks].filter((block) => !this.#loaded.has(block) && (block + 1) * blockWidth <= this.size)
+    return [...blocks].filter((block) => {
+      const nodes = this.#loaded.get(block)
+      if (nodes === undefined) return (block + 1) * blockWidth <= this.size
+      this.#loaded.delete(block) // the youngest is dropped last
+      this.#loaded.set(block, nodes)
+      return false
+    })
   }
 
   /**
