@@ -131,9 +131,32 @@ export type LedgerError = LedgerBusy | LedgerFailed
 
 type Append = Effect.Effect<LedgerReceipt, LedgerError | LedgerRefused | SignerError>
 
+/** What can be asked of a ledger. */
+export interface LedgerReading {
+  /** The last entry about a run. None without a ledger. */
+  readonly latest: (origin: string) => Effect.Effect<Option.Option<LedgerStatement>, LedgerError>
+  /**
+   * All entries about a run with their proofs, in the ledger's order; empty without a ledger.
+   *
+   * @param options.upTo leaves out what names a larger size: an export of a run that goes on has fewer entries than the
+   *   ledger may know of by now
+   */
+  readonly evidence: (
+    origin: string,
+    options?: { readonly upTo?: number | undefined }
+  ) => Effect.Effect<ReadonlyArray<LedgerEvidence>, LedgerError>
+  /** The latest note. None without a ledger. */
+  readonly checkpoint: Effect.Effect<Option.Option<string>, LedgerError>
+  /** None without a ledger. */
+  readonly head: Effect.Effect<Option.Option<LedgerHead>, LedgerError>
+}
+
+/** The ledger for who only asks: needs no host key, and makes none. */
+export class LedgerReader extends Context.Tag("agentops/LedgerReader")<LedgerReader, LedgerReading>() {}
+
 export class Ledger extends Context.Tag("agentops/Ledger")<
   Ledger,
-  {
+  LedgerReading & {
     /** Before a run's container starts: its origin, vkey text of epoch 0, and root at size 1 in base64. */
     readonly open: (run: { readonly origin: string; readonly key: string; readonly root: string }) => Append
     /** Every 60 s while a run is active. */
@@ -145,21 +168,5 @@ export class Ledger extends Context.Tag("agentops/Ledger")<
     readonly close: (run: RunRoot & { readonly state: RunEnd }) => Append
     /** When a run's directory is deleted, by whom. */
     readonly purge: (run: RunRoot & { readonly by: string }) => Append
-    /** The last entry about a run. None without a ledger. */
-    readonly latest: (origin: string) => Effect.Effect<Option.Option<LedgerStatement>, LedgerError>
-    /**
-     * All entries about a run with their proofs, in the ledger's order; empty without a ledger.
-     *
-     * @param options.upTo leaves out what names a larger size: an export of a run that goes on has fewer entries than
-     *   the ledger may know of by now
-     */
-    readonly evidence: (
-      origin: string,
-      options?: { readonly upTo?: number | undefined }
-    ) => Effect.Effect<ReadonlyArray<LedgerEvidence>, LedgerError>
-    /** The latest note. None without a ledger. */
-    readonly checkpoint: Effect.Effect<Option.Option<string>, LedgerError>
-    /** None without a ledger. */
-    readonly head: Effect.Effect<Option.Option<LedgerHead>, LedgerError>
   }
 >() {}
