@@ -15,6 +15,7 @@ import * as ConsoleLines from "../domain/ConsoleLines.ts"
 import type { AuditRecord } from "../services/AuditStore.ts"
 import type { Drained, Guest } from "../services/ContainerRuntime.ts"
 import * as Destination from "./Destination.ts"
+import * as HangUp from "./HangUp.ts"
 import * as UserTerminal from "./UserTerminal.ts"
 
 /** Where records go: an `AuditStore`, or anything that takes them like one. */
@@ -241,6 +242,7 @@ export const attach = (
   onAuditFailure: "stop" | "continue"
 ): Effect.Effect<Tee, never, Scope.Scope> =>
   Effect.gen(function* () {
+    yield* HangUp.survive
     if (guest.input !== undefined) yield* UserTerminal.attach(guest, guest.input)
     const stdout = yield* Destination.standard(1)
     const stderr = guest.input === undefined ? yield* Destination.standard(2) : stdout

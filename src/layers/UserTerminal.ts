@@ -30,6 +30,12 @@ const stty = (...args: ReadonlyArray<string>): string | undefined => {
   return run.status === 0 ? run.stdout.trim() : undefined
 }
 
+/** The size that stty(1) sees now. Node's own is the one at its last SIGWINCH, which a stopped process misses. */
+const freshSize = (): TerminalSize | undefined => {
+  const [rows, columns] = (stty("size") ?? "").split(" ").map(Number)
+  return rows !== undefined && columns !== undefined && rows > 0 && columns > 0 ? { columns, rows } : size()
+}
+
 /** Size of the terminal that standard output shows on; undefined when it is none or does not know its size. */
 export const size = (): TerminalSize | undefined => {
   if (!process.stdout.isTTY) return undefined
@@ -85,14 +91,13 @@ const pump = (keys: NodeJS.ReadStream | ReadStream, to: GuestInput, onHangUp: ()
   )
 
 /** Gives the guest's terminal the size of the user's. */
-const copySize = (guest: Guest): void => {
-  const now = size()
+const copySize = (guest: Guest, now: TerminalSize | undefined): void => {
   if (now !== undefined) Effect.runSync(guest.resize(now))
 }
 
 /** Follows the size of the user's terminal. */
 const followSize = (guest: Guest) => {
-  const onResize = () => copySize(guest)
+  const onResize = () => copySize(guest, size())
   return Effect.acquireRelease(
     Effect.sync(() => {
       process.stdout.on("resize", onResize)
@@ -123,7 +128,7 @@ export const attach = (guest: Guest, to: GuestInput): Effect.Effect<void, never,
       beforeStop: leave,
       afterContinue: () => {
         enter()
-        copySize(guest)
+        copySize(guest, freshSize())
       }
     })
   })
