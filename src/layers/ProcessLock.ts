@@ -7,8 +7,28 @@
  * @module
  */
 import Database from "better-sqlite3"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+
+/** The lock file cannot be used. */
+export class LockError extends Data.TaggedError("LockError")<{
+  readonly path: string
+  /** The driver's or the operating system's code, such as SQLITE_CANTOPEN. */
+  readonly code: string
+  readonly reason: string
+}> {
+  override get message() {
+    return `lock ${this.path}: ${this.reason}`
+  }
+}
+
+const lockError = (path: string) => (error: unknown) =>
+  new LockError({
+    path,
+    code: error instanceof Error && "code" in error ? String(error.code) : "",
+    reason: error instanceof Error ? error.message : String(error)
+  })
 
 const isBusy = (error: unknown): boolean =>
   error instanceof Database.SqliteError && (error.code.startsWith("SQLITE_BUSY") || error.code === "SQLITE_LOCKED")
@@ -16,10 +36,8 @@ const isBusy = (error: unknown): boolean =>
 /**
  * Takes the lock at `path`, which is made when it is missing, until the scope closes. False: somebody holds it. Does not
  * wait.
- *
- * @throws the driver's error, as a failure, when the file cannot be opened
  */
-export const tryHold = (path: string): Effect.Effect<boolean, unknown, Scope.Scope> =>
+export const tryHold = (path: string): Effect.Effect<boolean, LockError, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.try({
@@ -34,7 +52,7 @@ export const tryHold = (path: string): Effect.Effect<boolean, unknown, Scope.Sco
             throw error
           }
         },
-        catch: (error) => error
+        catch: lockError(path)
       }),
       (database) => Effect.sync(() => database?.close())
     ),
@@ -42,7 +60,7 @@ export const tryHold = (path: string): Effect.Effect<boolean, unknown, Scope.Sco
   )
 
 /** Whether somebody holds the lock at `path`. A missing file is held by nobody. */
-export const isHeld = (path: string): Effect.Effect<boolean, unknown> =>
+export const isHeld = (path: string): Effect.Effect<boolean, LockError> =>
   Effect.try({
     try: () => {
       let database: Database.Database
@@ -62,5 +80,5 @@ export const isHeld = (path: string): Effect.Effect<boolean, unknown> =>
         database.close()
       }
     },
-    catch: (error) => error
+    catch: lockError(path)
   })

@@ -87,7 +87,8 @@ const find = (
 
 const lockOf = (run: RunStorage.RunDirectory) => Path.join(run.path, "run.lock")
 
-const asUnusable = (path: string) => (error: unknown) => new RunStorage.HomeUnusable({ path, reason: reasonOf(error) })
+const asUnusable = (path: string) => (error: ProcessLock.LockError) =>
+  new RunStorage.HomeUnusable({ path, reason: reasonOf(error) })
 
 /** Storage below `home`, which is made (0700) by the first run and not before. */
 export const layer = (home: string): Layer.Layer<RunStorage.RunStorage> => {

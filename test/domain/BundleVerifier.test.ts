@@ -19,13 +19,15 @@ const expected: ReadonlyArray<Expected> = JSON.parse(Fs.readFileSync(fixture("bu
 const read = (name: string) => Fs.readFileSync(fixture(`bundles/${name}`), "utf8")
 
 const optionsOf = (args: ReadonlyArray<string>): VerifyOptions.VerifyOptions => {
-  let options = VerifyOptions.nothing
+  const options: { -readonly [name in keyof VerifyOptions.VerifyOptions]: VerifyOptions.VerifyOptions[name] } = {
+    ...VerifyOptions.nothing
+  }
   for (let at = 0; at < args.length; at += 2) {
     const value = args[at + 1]!
-    if (args[at] === "--policy") options = { ...options, policy: Either.getOrThrow(TlogPolicy.parse(read(value))) }
-    else if (args[at] === "--known") options = { ...options, known: [Either.getOrThrow(Evidence.parseKnown(read(value)))] }
-    else if (args[at] === "--run") options = { ...options, run: value }
-    else if (args[at] === "--tsa-ca") options = { ...options, tsaAnchors: [read(value)] }
+    if (args[at] === "--policy") options.policy = Either.getOrThrow(TlogPolicy.parse(read(value)))
+    else if (args[at] === "--known") options.known = [Either.getOrThrow(Evidence.parseKnown(read(value)))]
+    else if (args[at] === "--run") options.run = value
+    else if (args[at] === "--tsa-ca") options.tsaAnchors = [read(value)]
     else throw new Error(`unknown argument ${args[at]}`)
   }
   return options

@@ -1,0 +1,68 @@
+/**
+ * Checks a log: of a run of this installation, or in a file from anywhere.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import type * as Verdict from "../domain/Verdict.ts"
+import type * as VerifyOptions from "../domain/VerifyOptions.ts"
+import * as VerifyBundle from "../layers/VerifyBundle.ts"
+import * as VerifyDatabase from "../layers/VerifyDatabase.ts"
+import type * as VerifyIo from "../layers/VerifyIo.ts"
+import type * as Ledger from "../services/Ledger.ts"
+import type * as RunStorage from "../services/RunStorage.ts"
+
+/** What the installation's ledger says about a run, or why it could not be asked. */
+export type LedgerAnswer =
+  | { readonly _tag: "evidence"; readonly records: ReadonlyArray<Ledger.LedgerEvidence> }
+  | { readonly _tag: "unreadable"; readonly reason: string }
+
+/** The largest size that ledger evidence names. The leaves come from our own ledger, which the verifier checks apart. */
+const largestSize = (records: ReadonlyArray<Ledger.LedgerEvidence>): number =>
+  Math.max(0, ...records.map(({ leaf }) => Number(/"size":(\d+)/.exec(leaf)?.[1] ?? 1)))
+
+/** A run whose log is gone, and of which the ledger knows. */
+const goneReport = (run: RunStorage.StoredRun, size: number): Verdict.Report => ({
+  verdict: "TRUNCATED",
+  firstBad: [0, size - 1],
+  why: `the log is gone; the ledger names ${size} entries`,
+  findings: [],
+  anchors: [],
+  holdsBefore: 0,
+  origin: run.about?.origin ?? "",
+  host: null,
+  counts: {
+    entries: 0,
+    signed: 0,
+    checkpoints: 0,
+    epochs: 0,
+    disclosed: 0,
+    withheld: 0,
+    ledger: 0,
+    cosignatures: 0,
+    timestamps: 0,
+    total: 0
+  }
+})
+
+/** Checks the log of a run of this installation against its own signatures and against the ledger. */
+export const auditRun = Effect.fn("Audit.auditRun")(function* (
+  run: RunStorage.StoredRun,
+  options: VerifyOptions.VerifyOptions,
+  ledger: LedgerAnswer,
+  settings: VerifyIo.Settings
+): Effect.fn.Return<Verdict.Report, VerifyIo.VerifyIoError> {
+  const records = ledger._tag === "evidence" ? ledger.records : []
+  const asked = { ...options, run: options.run ?? run.id }
+  const report = yield* VerifyDatabase.verifyFile(run.auditDb, asked, { ...settings, ledger: records }).pipe(
+    Effect.catchTag("VerifyIoError", (error) =>
+      error.isMissing && records.length > 0 ? Effect.succeed(goneReport(run, largestSize(records))) : Effect.fail(error)
+    )
+  )
+  return ledger._tag === "evidence"
+    ? report
+    : { ...report, findings: [`the ledger was not used: ${ledger.reason}`, ...report.findings] }
+})
+
+/** Checks a bundle. */
+export const auditFile = VerifyBundle.verifyFile
