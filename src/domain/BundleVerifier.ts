@@ -34,6 +34,7 @@ export const unreadable = (why: string): Verdict.Report => ({
   why,
   findings: [],
   anchors: [],
+  supports: [],
   holdsBefore: 0,
   origin: "",
   host: null,
@@ -77,6 +78,11 @@ export class BundleVerifier {
   /** What cannot even be split into lines: a line that is too long, or bytes that are not UTF-8. */
   refuse(why: string): void {
     this.#refuse(`line ${this.#number + 1}: ${why}`)
+  }
+
+  /** Whether entry lines that end with a comma may be skipped now, if the fast path finds them to be ordinary. */
+  get canSkip(): boolean {
+    return !this.#ended && this.#expectsRecord && this.full?.canSkip === true
   }
 
   /** Counts entry lines that the fast path took over from the verifier. */

@@ -120,9 +120,16 @@ export class Claims {
   /** Compares `root` with what is claimed at `size`. */
   checkRoot(size: number, root: Uint8Array): void {
     for (const claim of this.#bySize.get(size) ?? []) {
-      if (MerkleTree.sameHash(root, claim.root)) this.#findings.anchor(`${claim.by} agrees at size ${claim.size}`)
+      if (MerkleTree.sameHash(root, claim.root)) this.#agree(claim)
       else this.#refuted ??= { size, claim }
     }
+  }
+
+  /** A ledger without cosignatures is signed by the same host key as the log: it says more, but not from elsewhere. */
+  #agree({ by, known, size, witnesses }: Evidence.Claim): void {
+    if (known === undefined && witnesses.length === 0) return this.#findings.support(`${by} agrees at size ${size}`)
+    const cosigned = witnesses.map(({ name }) => name).join(", ")
+    this.#findings.anchor(`${by} agrees at size ${size}${cosigned === "" ? "" : `, cosigned by ${cosigned}`}`)
   }
 
   /** The root at a refuted claim's size is signed by the log as well: a fork if its own keys signed the claim too. */

@@ -13,6 +13,7 @@ export class Findings {
   #position = Number.POSITIVE_INFINITY
   readonly #remarks: Array<string> = []
   readonly #anchors = new Set<string>()
+  readonly #supports = new Set<string>()
   #left = 0
 
   /** The first conclusion in stream order, if any. */
@@ -37,9 +38,18 @@ export class Findings {
     else this.#left++
   }
 
-  /** Outside evidence that agrees with the log. */
+  /** Evidence from elsewhere that agrees with the log: who holds the host key could not have made it. */
   anchor(text: string): void {
     if (this.#anchors.size < maxFindings) this.#anchors.add(text)
+  }
+
+  /** Evidence that agrees with the log and is signed by the same host. */
+  support(text: string): void {
+    if (this.#supports.size < maxFindings) this.#supports.add(text)
+  }
+
+  get supports(): ReadonlyArray<string> {
+    return [...this.#supports]
   }
 
   get anchors(): ReadonlyArray<string> {

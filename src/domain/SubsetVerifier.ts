@@ -248,6 +248,7 @@ export class SubsetVerifier {
       why,
       findings: [`a subset: ${this.#entries} of ${size} entries are shown`, ...this.#findings.remarks],
       anchors: this.#findings.anchors,
+      supports: this.#findings.supports,
       holdsBefore: firstBad === null ? size : Math.min(firstBad[0], size),
       origin: this.#origin,
       host: this.#identity?.host.text ?? null,

@@ -56,8 +56,10 @@ export interface Report {
   /** Everything worth knowing that did not decide the verdict, in the order in which it was met. */
   readonly findings: ReadonlyArray<string>
   readonly counts: Counts
-  /** What outside evidence the log was held against; empty means `anchored: none`. */
+  /** Evidence from elsewhere that agrees with the log; empty means `anchored: none`. */
   readonly anchors: ReadonlyArray<string>
+  /** Evidence of the same host that agrees with the log. */
+  readonly supports: ReadonlyArray<string>
   /** Entries before this one hold, whatever the verdict: their hashes are covered by a valid checkpoint. */
   readonly holdsBefore: number
   /** Run origin, or the origin that the header claims when no log.open was read. */
@@ -79,13 +81,19 @@ export const conclude = (verdict: Verdict, firstBad: SeqRange | null, why: strin
   why
 })
 
+/** What the log is anchored in, as findings. */
+const anchoredFindings = ({ anchors, supports }: Report): ReadonlyArray<string> => [
+  ...(anchors.length === 0 ? ["anchored: none"] : anchors.map((anchor) => `anchored: ${anchor}`)),
+  ...supports
+]
+
 /** One line of JSON text per report: exactly these members, in this order. */
 export const toJson = (report: Report): string =>
   JSON.stringify({
     verdict: report.verdict,
     first_bad: report.firstBad,
     why: report.why,
-    findings: report.findings,
+    findings: [...anchoredFindings(report), ...report.findings],
     counts: report.counts
   })
 

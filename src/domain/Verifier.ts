@@ -420,6 +420,7 @@ export class Verifier {
       why,
       findings: this.#findings.remarks,
       anchors: this.#findings.anchors,
+      supports: this.#findings.supports,
       holdsBefore: firstBad === null ? this.#signed.size : Math.min(firstBad[0], this.#signed.size),
       origin: this.#headerOrigin,
       host: this.#identity?.host.text ?? null,

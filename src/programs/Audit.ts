@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect"
+import { unreadable } from "../domain/BundleVerifier.ts"
 import type * as Verdict from "../domain/Verdict.ts"
 import type * as VerifyOptions from "../domain/VerifyOptions.ts"
 import * as VerifyBundle from "../layers/VerifyBundle.ts"
@@ -23,26 +24,10 @@ const largestSize = (records: ReadonlyArray<Ledger.LedgerEvidence>): number =>
 
 /** A run whose log is gone, and of which the ledger knows. */
 const goneReport = (run: RunStorage.StoredRun, size: number): Verdict.Report => ({
+  ...unreadable(`the log is gone; the ledger names ${size} entries`),
   verdict: "TRUNCATED",
   firstBad: [0, size - 1],
-  why: `the log is gone; the ledger names ${size} entries`,
-  findings: [],
-  anchors: [],
-  holdsBefore: 0,
-  origin: run.about?.origin ?? "",
-  host: null,
-  counts: {
-    entries: 0,
-    signed: 0,
-    checkpoints: 0,
-    epochs: 0,
-    disclosed: 0,
-    withheld: 0,
-    ledger: 0,
-    cosignatures: 0,
-    timestamps: 0,
-    total: 0
-  }
+  origin: run.about?.origin ?? ""
 })
 
 /** Checks the log of a run of this installation against its own signatures and against the ledger. */

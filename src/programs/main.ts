@@ -46,11 +46,16 @@ const withoutErrors = <A, E, R>(self: Effect.Effect<A, E, R>) =>
 const program = Effect.gen(function* () {
   const { guest, own } = Arguments.splitAtDoubleDash(process.argv.slice(2))
   if (guest !== undefined && own[0] !== "run") {
-    return yield* new Failure.UsageError({ reason: "two dashes stand only before the command of: agent run -- COMMAND" })
+    return yield* new Failure.UsageError({
+      reason: "two dashes stand only before the command of: agent run -- COMMAND"
+    })
   }
   if (own.length === 0) return yield* cli(undefined)(["node", "agent", "--help"])
   const command = withoutErrors(cli(guest)(["node", "agent", ...own]))
-  return yield* Effect.raceFirst(command, Effect.flatMap(HostSignals, (signals) => signals.unclaimed))
+  return yield* Effect.raceFirst(
+    command,
+    Effect.flatMap(HostSignals, (signals) => signals.unclaimed)
+  )
 })
 
 const surroundings = Layer.mergeAll(

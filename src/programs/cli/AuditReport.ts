@@ -61,7 +61,7 @@ const printable = (text: string): string =>
 
 /** Lines of the report, without LF. */
 export const lines = (report: Verdict.Report): ReadonlyArray<string> => {
-  const { anchors, findings, firstBad, host, origin, verdict, why } = report
+  const { anchors, findings, firstBad, host, origin, supports, verdict, why } = report
   const where = firstBad === null ? "" : `${Verdict.describeRange(firstBad)}: `
   const rows: Array<readonly [string, string]> = [["log", origin === "" ? "(unknown)" : origin]]
   if (why !== "") rows.push(["why", `${where}${why}`])
@@ -69,12 +69,17 @@ export const lines = (report: Verdict.Report): ReadonlyArray<string> => {
   if (kept !== undefined) rows.push(["holds", kept])
   rows.push(["checked", checked(report)])
   if (host !== null) rows.push(["host key", host])
-  if (anchors.length === 0) {
-    rows.push(["anchored", "none: who holds the host key could have written this log anew"])
-  }
+  for (const support of supports) rows.push(["ledger", support])
   for (const anchor of anchors) rows.push(["anchored", anchor])
+  if (anchors.length === 0) {
+    rows.push(["anchored", "nowhere else: who holds the host key could have written this log anew"])
+  }
   for (const finding of findings) rows.push(["note", finding])
   const hint = advice(report)
   if (hint !== undefined) rows.push(["try", hint])
-  return [`${verdict}: ${meaning[verdict]}`, ...rows.map(([label, text]) => `  ${label.padEnd(9)}${printable(text)}`)]
+  const anchored = anchors.length === 0 ? "; anchored: none" : ""
+  return [
+    `${verdict}: ${meaning[verdict]}${anchored}`,
+    ...rows.map(([label, text]) => `  ${label.padEnd(9)}${printable(text)}`)
+  ]
 }
