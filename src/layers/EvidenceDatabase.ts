@@ -8,21 +8,7 @@ import * as Data from "effect/Data"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import * as Url from "node:url"
-
-/** Tables of an audit database, as docs/format.md section 4 gives them. */
-export const tables: ReadonlyArray<string> = [
-  `CREATE TABLE entries(seq INTEGER PRIMARY KEY, leaf TEXT NOT NULL, hash BLOB NOT NULL,
-    ts TEXT AS (leaf->>'$.ts') VIRTUAL, type TEXT AS (leaf->>'$.type') VIRTUAL,
-    source TEXT AS (leaf->>'$.source') VIRTUAL) STRICT`,
-  "CREATE TABLE checkpoints(size INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, note TEXT NOT NULL) STRICT",
-  "CREATE TABLE cosignatures(size INTEGER, line TEXT, PRIMARY KEY(size,line)) STRICT",
-  "CREATE TABLE timestamps(size INTEGER, token BLOB, PRIMARY KEY(size,token)) STRICT",
-  "CREATE TABLE disclosures(seq INTEGER, body TEXT, PRIMARY KEY(seq,body)) STRICT",
-  "CREATE TABLE blobs(sha256 BLOB PRIMARY KEY, data BLOB) STRICT",
-  "CREATE TABLE tiles(level INTEGER, n INTEGER, data BLOB, PRIMARY KEY(level,n)) STRICT",
-  "CREATE TABLE evidence(kind TEXT, body TEXT) STRICT"
-]
+import * as AuditSchema from "./AuditSchema.ts"
 
 /** The file is not an audit database of this format: what is wrong. */
 export class NotAnAuditDatabase extends Data.TaggedError("NotAnAuditDatabase")<{ readonly reason: string }> {
@@ -31,37 +17,21 @@ export class NotAnAuditDatabase extends Data.TaggedError("NotAnAuditDatabase")<{
   }
 }
 
-/** White space outside of what it separates does not count. */
-const normal = (sql: string): string =>
-  sql
-    .replaceAll(/\s+/g, " ")
-    .replaceAll(/ ?([(),]) ?/g, "$1")
-    .trim()
-
-const tableName = (sql: string): string => /^CREATE TABLE (\w+)/.exec(sql)?.[1] ?? ""
-
 /** A statement of which every row is an array of its columns, typed by the caller, who wrote the query. */
 export const rows = <Row extends ReadonlyArray<unknown>>(
   database: Database.Database,
   sql: string
 ): Database.Statement<Array<unknown>, Row> => database.prepare<Array<unknown>, Row>(sql).raw(true)
 
+/** More objects than a schema of this format has. */
+const maxObjects = 64
+
 const schemaError = (database: Database.Database): string | undefined => {
-  const expected = new Map(tables.map((sql) => [tableName(sql), normal(sql)]))
-  const objects = rows<[string, string, string | null]>(
-    database,
-    "SELECT CAST(type AS TEXT), CAST(name AS TEXT), CAST(sql AS TEXT) FROM sqlite_schema"
+  const objects = database.prepare<[], AuditSchema.SchemaRow>(
+    `SELECT type, name, tbl_name, sql FROM sqlite_schema LIMIT ${maxObjects}`
   )
-  for (const [type, name, sql] of objects.iterate()) {
-    if (type === "index" && sql === null && name.startsWith("sqlite_autoindex_")) continue
-    const wanted = expected.get(name)
-    if (type !== "table" || wanted === undefined)
-      return `it holds the ${type} ${JSON.stringify(name)}, which is not of this format`
-    if (sql === null || normal(sql) !== wanted) return `its table ${name} is defined in another way`
-    expected.delete(name)
-  }
-  const missing = [...expected.keys()][0]
-  if (missing !== undefined) return `it has no table ${missing}`
+  const wrong = AuditSchema.difference(objects.all())
+  if (wrong !== undefined) return wrong
   const encoding = rows<[string]>(database, "PRAGMA encoding").get()?.[0]
   return encoding === "UTF-8" ? undefined : `its text is ${encoding}`
 }
@@ -82,18 +52,22 @@ const harden = (database: Database.Database): void => {
   database.pragma("cache_size = -8192")
 }
 
-/** How a database is read: where it lies, and whether nobody else can be writing. */
+/** How a database is opened. */
 export interface Source {
   /** The file or a private copy of it. */
   readonly path: string
-  /** No -wal file: SQLite may read it without locks, and makes no file of its own. */
-  readonly immutable: boolean
+  readonly readonly: boolean
 }
 
-/** Opens a connection to `source`, in a read transaction. Every thread has one of its own. */
+/**
+ * Opens a connection to `source`, in a read transaction. Every thread has one of its own.
+ *
+ * Read-only where a -wal file lies beside the database: a writer may be alive, and one that was killed left entries in
+ * it, which stay where they are. Otherwise SQLite makes the files that it needs to read, and only a connection that may
+ * write removes them at the end; `query_only` keeps it from more.
+ */
 export const connect = (source: Source): Database.Database => {
-  const url = source.immutable ? `${Url.pathToFileURL(source.path).href}?immutable=1` : source.path
-  const database = new Database(url, { readonly: true, fileMustExist: true, timeout: 5000 })
+  const database = new Database(source.path, { readonly: source.readonly, fileMustExist: true, timeout: 5000 })
   try {
     harden(database)
     database.exec("BEGIN")
@@ -112,6 +86,9 @@ export interface Evidence {
   readonly close: () => void
 }
 
+/** Files that SQLite keeps beside a database. */
+const companions = ["-wal", "-journal"]
+
 const isUnopenable = (error: unknown): boolean => /^SQLITE_(?:CANTOPEN|READONLY)/.test(codeOf(error))
 
 /**
@@ -121,24 +98,26 @@ const isUnopenable = (error: unknown): boolean => /^SQLITE_(?:CANTOPEN|READONLY)
  */
 export const open = (path: string): Evidence => {
   Fs.closeSync(Fs.openSync(path, "r")) // a better message than SQLite's, and no database is ever made
-  const source: Source = { path: Path.resolve(path), immutable: !Fs.existsSync(`${path}-wal`) }
+  if (Fs.existsSync(`${path}-journal`)) return copied(path) // SQLite would roll it back in place
   try {
-    return checked(source, () => undefined)
+    return checked({ path, readonly: Fs.existsSync(`${path}-wal`) }, () => undefined)
   } catch (error) {
     if (!isUnopenable(error)) throw error
     return copied(path)
   }
 }
 
-/** Where neither -shm exists nor can be made, nobody writes: a copy says the same. */
+/** Where SQLite can't make the files that it needs, nobody writes: a copy says the same. */
 const copied = (path: string): Evidence => {
   const directory = Fs.mkdtempSync(Path.join(Os.tmpdir(), "agentops-verify-"))
   const remove = () => Fs.rmSync(directory, { recursive: true, force: true })
   try {
     const copy = Path.join(directory, "audit.db")
     Fs.copyFileSync(path, copy)
-    if (Fs.existsSync(`${path}-wal`)) Fs.copyFileSync(`${path}-wal`, `${copy}-wal`)
-    return checked({ path: copy, immutable: false }, remove)
+    for (const suffix of companions) {
+      if (Fs.existsSync(path + suffix)) Fs.copyFileSync(path + suffix, copy + suffix)
+    }
+    return checked({ path: copy, readonly: false }, remove)
   } catch (error) {
     remove()
     throw error
