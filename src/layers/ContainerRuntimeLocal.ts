@@ -26,6 +26,7 @@ import {
   RuntimeError,
   type StartError
 } from "../services/ContainerRuntime.ts"
+import * as JobControl from "./JobControl.ts"
 import * as LocalGuest from "./local/LocalGuest.ts"
 import * as NodePty from "./local/NodePty.ts"
 import * as Pipes from "./local/Pipes.ts"
@@ -167,7 +168,15 @@ export const start = (
     const path = yield* resolveCommand(spec, env)
     const launch = (onExit: OnExit): Effect.Effect<LocalGuest.Started, StartError> =>
       spec.tty ? launchOnPty(spec, env, onExit) : launchOnPipes(spec, path, env, onExit)
-    return yield* LocalGuest.make(launch, { path, isolation })
+    const guest = yield* LocalGuest.make(launch, { path, isolation })
+    // A guest in another session does not see the Ctrl-Z that stops agentops; on a terminal of its own it has its own.
+    if (!spec.tty && !isatty(0)) {
+      yield* JobControl.listen({
+        beforeStop: () => Effect.runSync(guest.signal("SIGSTOP")),
+        afterContinue: () => Effect.runSync(guest.signal("SIGCONT"))
+      })
+    }
+    return guest
   }).pipe(Effect.withSpan("ContainerRuntime.start"))
 
 /** Guests are plain child processes. */
