@@ -33,7 +33,8 @@ export interface Wanted {
 export const write = Effect.fn("Export.write")(function* (
   run: RunStorage.StoredRun,
   ledger: Audit.LedgerAnswer,
-  wanted: Wanted
+  wanted: Wanted,
+  onProgress: (done: number, total: number) => void
 ) {
   const remarks: Array<string> = []
   const records = ledger._tag === "evidence" ? ledger.records : []
@@ -44,13 +45,13 @@ export const write = Effect.fn("Export.write")(function* (
     if (bundle !== undefined) {
       const isSubset = entries !== undefined || type !== undefined
       const selection = { ranges: entries && [entries], type }
-      const options = { ledger: records }
+      const options = { ledger: records, onProgress }
       said(yield* isSubset ? ExportSubset.subset(bundle, selection, options) : ExportBundle.full(bundle, options))
       if (bundle !== "-") remarks.push(`wrote ${bundle}; anyone checks it with: agent audit --verify ${bundle}`)
     }
     if (proof !== undefined) yield* Console.log((yield* ExportProof.text(proof)).trimEnd())
     if (tiles !== undefined) {
-      said(yield* ExportTiles.tiles(tiles))
+      said(yield* ExportTiles.tiles(tiles, { onProgress }))
       remarks.push(`wrote the log as tiles to ${tiles}`)
     }
   }).pipe(Effect.provide(LogReaderSqlite.layer(run.auditDb)))

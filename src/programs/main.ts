@@ -84,6 +84,9 @@ const main = Effect.gen(function* () {
   return statusOf(exit, yield* Ref.get(status))
 })
 
+// Who reads our output may stop reading (`agent list | head`): that is no failure, and there is nobody to tell.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
+
 void Effect.runPromise(main).then((status) => {
   process.exitCode = status
 })

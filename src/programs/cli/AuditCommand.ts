@@ -9,6 +9,7 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Verdict from "../../domain/Verdict.ts"
+import type * as VerifyOptions from "../../domain/VerifyOptions.ts"
 import * as Audit from "../Audit.ts"
 import * as Export from "../Export.ts"
 import * as ExitStatus from "../ExitStatus.ts"
@@ -84,6 +85,31 @@ const contradiction = (wanted: Export.Wanted, isFile: boolean, hasRun: boolean, 
   return undefined
 }
 
+type OnProgress = (done: number, total: number) => void
+
+/** Tells somebody who waits at a terminal how far it is. */
+const withProgress = <A, E, R>(what: string, body: (onProgress: OnProgress) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Output.progress, ({ done, update }) =>
+    Effect.ensuring(
+      body((at, total) => update(() => `${what} ${Math.floor((100 * at) / Math.max(1, total))} %`)),
+      done
+    )
+  )
+
+/** Audits a run of this home; the exports that are wanted wait in `write`. */
+const auditRun = (asked: string, options: VerifyOptions.VerifyOptions, wanted: Export.Wanted) =>
+  Effect.gen(function* () {
+    const storage = yield* RunStorage.RunStorage
+    for (const warning of yield* Home.recoverKilled) yield* Output.remark(warning)
+    const run = yield* storage.find(asked)
+    const ledger = yield* Home.ledgerAnswer(run)
+    const isLive = yield* storage.isHeld(run)
+    const report = yield* withProgress("checked", (onProgress) => Audit.auditRun(run, options, ledger, { onProgress }))
+    const findings = isLive ? ["the run is still being recorded", ...report.findings] : report.findings
+    const write = withProgress("written", (onProgress) => Export.write(run, ledger, wanted, onProgress))
+    return { report: { ...report, findings }, write }
+  })
+
 export const command = Command.make("audit", { run, ...options }, (given) =>
   Effect.gen(function* () {
     const wanted = yield* wantedOf(given)
@@ -96,32 +122,24 @@ export const command = Command.make("audit", { run, ...options }, (given) =>
       run: Option.getOrUndefined(given.expected),
       tsaCa: given.tsaCa
     })
-    const progress = yield* Output.progress
-    const settings = {
-      onProgress: (done: number, total: number) =>
-        progress.update(() => `checked ${done.toLocaleString("en-US")} of ${total.toLocaleString("en-US")}`)
-    }
-    const audited =
-      file === undefined
-        ? yield* Effect.gen(function* () {
-            const storage = yield* RunStorage.RunStorage
-            for (const warning of yield* Home.recoverKilled) yield* Output.remark(warning)
-            const stored = yield* storage.find(Option.getOrElse(given.run, () => "latest"))
-            const ledger = yield* Home.ledgerAnswer(stored)
-            const report = yield* Audit.auditRun(stored, verifyOptions, ledger, settings)
-            return { report, stored, ledger }
+    const { report, write } = yield* file === undefined
+      ? auditRun(
+          Option.getOrElse(given.run, () => "latest"),
+          verifyOptions,
+          wanted
+        )
+      : Effect.map(
+          withProgress("checked", (onProgress) => Audit.auditFile(file, verifyOptions, { onProgress })),
+          (report) => ({
+            report,
+            write: Effect.succeed([])
           })
-        : { report: yield* Audit.auditFile(file, verifyOptions, settings), stored: undefined, ledger: undefined }
-    yield* progress.done
-    const { ledger, report, stored } = audited
+        )
     // Standard output belongs to an export that was sent there.
     const say = wanted.bundle === "-" || wanted.proof !== undefined ? Output.tell : Output.print
     if (given.json) yield* Output.print(Verdict.toJson(report))
     else for (const line of AuditReport.lines(report)) yield* say(line)
     yield* ExitStatus.set(Verdict.exitStatus[report.verdict])
-    if (stored !== undefined && ledger !== undefined) {
-      const remarks = yield* Export.write(stored, ledger, wanted)
-      for (const remark of remarks) yield* Output.remark(remark)
-    }
+    for (const remark of yield* write) yield* Output.remark(remark)
   })
 ).pipe(Command.withDescription("Check a log, and export what proves it"))
