@@ -165,6 +165,15 @@ export class TileBuilder {
     }
   }
 
+  /** Root at the present size. */
+  get root(): Uint8Array {
+    const tree = new MerkleTree.Accumulator()
+    for (let level = this.#levels.length - 1; level >= 0; level--) {
+      for (const hash of this.#levels[level]?.hashes ?? []) tree.appendSubtree(hash, fullWidth ** level)
+    }
+    return tree.root()
+  }
+
   /** The partial tiles at the present size, lowest level first. Empty ones don't exist. */
   get partial(): ReadonlyArray<Tile> {
     return this.#levels.flatMap(({ done, hashes }, level) =>

@@ -63,6 +63,7 @@ const nodesOf = (leafHashes: ReadonlyArray<Uint8Array>): BlockNodes => {
 
 /** Mutable, owned by whoever appends; proofs are asked for when everything is appended. */
 export class TreeIndex {
+  /** The tree of the full blocks. */
   readonly #tree = new MerkleTree.Accumulator()
   /** `rows[k]` holds the roots of 2^k blocks. */
   readonly #rows: Array<Row> = []
@@ -70,23 +71,28 @@ export class TreeIndex {
   #block: Array<Uint8Array> = []
   #lastNodes: BlockNodes | undefined
   readonly #loaded = new Map<number, BlockNodes>()
+  /** The last subtree that is not perfect: proofs of neighbours share it. */
+  #edge: { readonly from: number; readonly to: number; readonly root: Uint8Array } | undefined
 
   /** Leaves appended. */
   get size(): number {
-    return this.#tree.size
+    return this.#tree.size + this.#block.length
   }
 
   /** Root at the present size. */
   root(): Uint8Array {
-    return this.#tree.root()
+    const tree = new MerkleTree.Accumulator(this.#tree.range)
+    for (const hash of this.#block) tree.append(hash)
+    return tree.root()
   }
 
   append(leafHash: Uint8Array): void {
-    this.#tree.append(leafHash)
     this.#block.push(leafHash)
     this.#lastNodes = undefined
+    this.#edge = undefined
     if (this.#block.length < blockWidth) return
     let hash = MerkleTree.root(this.#block)
+    this.#tree.appendSubtree(hash, blockWidth)
     this.#block = []
     for (let level = 0; ; level++) {
       const row = (this.#rows[level] ??= new Row())
@@ -148,12 +154,11 @@ export class TreeIndex {
 
   /** `MerkleTree.SubtreeRoot` over the leaves appended; blocks that `missing` names must be loaded. */
   readonly subtree: MerkleTree.SubtreeRoot = (from, to) => {
-    const tree = new MerkleTree.Accumulator()
-    let at = from
-    for (const width of MerkleTree.peakWidths(to - from)) {
-      tree.appendSubtree(this.#node(Math.log2(width), at / width), width)
-      at += width
-    }
-    return tree.root()
+    const [widest = 0, ...others] = MerkleTree.peakWidths(to - from)
+    if (others.length === 0) return widest === 0 ? MerkleTree.emptyRoot : this.#node(Math.log2(widest), from / widest)
+    if (this.#edge?.from === from && this.#edge.to === to) return this.#edge.root
+    const root = Sha256.interiorHash(this.subtree(from, from + widest), this.subtree(from + widest, to))
+    this.#edge = { from, to, root }
+    return root
   }
 }

@@ -41,6 +41,9 @@ const overheadBytes = 16
 /** UTF-16 units after which what was gathered is written. */
 const flushUnits = 256 * 1024
 
+/** Most bytes of UTF-8 for a UTF-16 unit. */
+const maxBytesPerUnit = 3
+
 /** Puts records into a bundle, with what goes between them. Owned by one export. */
 export class BundleWriter {
   readonly #reader: Reader
@@ -51,6 +54,8 @@ export class BundleWriter {
   #entries = 0
   #checkpoints = 0
   #ledger = 0
+  /** Used in turn: the one of the write before is free when a write completes. */
+  #buffers: readonly [Buffer, Buffer] = [Buffer.alloc(0), Buffer.alloc(0)]
   readonly #warnings: Array<ExportWarning> = []
 
   constructor(reader: Reader, write: Write, kind: Bundle.Kind) {
@@ -65,15 +70,15 @@ export class BundleWriter {
   }
 
   /**
-   * One entry. Refused is what no line of the format can hold; whether the leaf is a good one is for the verifier to
-   * say.
+   * One entry; returns what keeps it from being written, which is what no line of the format can hold. Whether the leaf
+   * is a good one is for the verifier to say.
    */
-  entry(seq: number, leaf: string, proof?: ReadonlyArray<string>): Effect.Effect<void, LogDamaged> {
+  entry(seq: number, leaf: string, proof?: ReadonlyArray<string>): LogDamaged | undefined {
     if (leaf.length > Entry.maxLeafBytes) return this.#damaged(seq, `is longer than ${Entry.maxLeafBytes} bytes`)
     if (leaf.includes("\n")) return this.#damaged(seq, "has a line feed in it")
     this.#line(Bundle.entryLine(leaf, proof))
     this.#entries++
-    return Effect.void
+    return undefined
   }
 
   /** A checkpoint with as many of its attachments as a record can hold. */
@@ -90,27 +95,28 @@ export class BundleWriter {
     this.#checkpoints++
   }
 
-  /** The ledger's evidence, before everything else. */
-  ledger(evidence: ReadonlyArray<LedgerEvidence>): Effect.Effect<void, LogDamaged> {
+  /** The ledger's evidence, before everything else; returns what keeps it from being written. */
+  ledger(evidence: ReadonlyArray<LedgerEvidence>): LogDamaged | undefined {
     for (const { leaf, proof } of evidence) {
       if (leaf.includes("\n")) return this.#damaged(undefined, "comes with a ledger entry that has a line feed in it")
       this.#line(Bundle.ledgerLine(leaf, proof))
       this.#ledger++
     }
-    return Effect.void
+    return undefined
   }
 
-  /** A salt and value behind their entry. */
-  disclosure({ body, seq }: ReadDisclosure): Effect.Effect<void, LogDamaged> {
+  /** A salt and value behind their entry; returns what keeps it from being written. */
+  disclosure({ body, seq }: ReadDisclosure): LogDamaged | undefined {
     try {
-      if (Commitment.decode(Jcs.parseCanonical(body)) === undefined)
+      if (Commitment.decode(Jcs.parseCanonical(body)) === undefined) {
         return this.#damaged(seq, "has a malformed disclosure")
+      }
     } catch (error) {
       if (error instanceof Jcs.JcsError) return this.#damaged(seq, `has a malformed disclosure: ${error.reason}`)
       throw error
     }
     this.#line(Bundle.disclosureLine(body))
-    return Effect.void
+    return undefined
   }
 
   warn(warning: ExportWarning): void {
@@ -127,7 +133,11 @@ export class BundleWriter {
   }
 
   #flushAll(): Effect.Effect<void, OutputFailed> {
-    const bytes = Buffer.from(this.#text, "utf8")
+    const most = this.#text.length * maxBytesPerUnit
+    const [used, other] = this.#buffers
+    const buffer = other.length < most ? Buffer.allocUnsafe(most) : other
+    const bytes = buffer.subarray(0, buffer.write(this.#text, "utf8"))
+    this.#buffers = [buffer, used]
     this.#text = ""
     this.#bytes += bytes.length
     return this.#write(bytes)

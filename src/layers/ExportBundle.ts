@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Writable } from "node:stream"
 import type { LedgerEvidence } from "../services/Ledger.ts"
+import type { LogDamaged, ReadCheckpoint, ReadDisclosure } from "../services/LogReader.ts"
 import { LogReader } from "../services/LogReader.ts"
 import { BundleWriter } from "./BundleWriter.ts"
 import * as ExportOutput from "./ExportOutput.ts"
@@ -24,23 +25,37 @@ export interface Options {
 
 type Reader = LogReader["Type"]
 
-/** The records of the entries `from` to `to`: each entry, its disclosures, the checkpoint behind it. */
-const stretch = Effect.fnUntraced(function* (reader: Reader, bundle: BundleWriter, from: number, to: number) {
-  const leaves = yield* reader.leaves(from, to)
-  const checkpoints = new Map((yield* reader.checkpoints(from, to)).map((checkpoint) => [checkpoint.size, checkpoint]))
-  const disclosures = yield* reader.disclosures(from, to)
+/** Each entry, its disclosures, the checkpoint behind it. */
+const fill = (
+  bundle: BundleWriter,
+  from: number,
+  leaves: ReadonlyArray<string>,
+  disclosures: ReadonlyArray<ReadDisclosure>,
+  checkpoints: ReadonlyMap<number, ReadCheckpoint>
+): LogDamaged | undefined => {
   let disclosed = 0
   let seq = from
   for (const leaf of leaves) {
-    yield* bundle.entry(seq, leaf)
+    let wrong = bundle.entry(seq, leaf)
     for (let next = disclosures[disclosed]; next?.seq === seq; next = disclosures[++disclosed]) {
-      yield* bundle.disclosure(next)
+      wrong ??= bundle.disclosure(next)
     }
+    if (wrong !== undefined) return wrong
     seq++
     const checkpoint = checkpoints.get(seq)
     if (checkpoint !== undefined) bundle.checkpoint(checkpoint)
   }
-  yield* bundle.flush
+  return undefined
+}
+
+/** The records of the entries `from` to `to`. */
+const stretch = Effect.fnUntraced(function* (reader: Reader, bundle: BundleWriter, from: number, to: number) {
+  const leaves = yield* reader.leaves(from, to)
+  const checkpoints = new Map((yield* reader.checkpoints(from, to)).map((checkpoint) => [checkpoint.size, checkpoint]))
+  const disclosures = yield* reader.disclosures(from, to)
+  const wrong = fill(bundle, from, leaves, disclosures, checkpoints)
+  if (wrong !== undefined) return yield* wrong
+  return yield* bundle.flush
 })
 
 /**
@@ -52,7 +67,8 @@ export const full = Effect.fn("ExportBundle.full")(function* (target: string, op
   const reader = yield* LogReader
   const produce = Effect.fnUntraced(function* (write: ExportOutput.Write) {
     const bundle = new BundleWriter(reader, write, "full")
-    yield* bundle.ledger(options.ledger ?? (yield* reader.ledger))
+    const wrong = bundle.ledger(options.ledger ?? (yield* reader.ledger))
+    if (wrong !== undefined) return yield* wrong
     for (const stray of yield* reader.checkpoints(Number.MIN_SAFE_INTEGER, 0)) bundle.checkpoint(stray)
     for (let from = 0; from < reader.size; from += LogIndex.chunkEntries) {
       const to = Math.min(from + LogIndex.chunkEntries, reader.size)

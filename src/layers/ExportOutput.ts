@@ -16,7 +16,10 @@ import { OutputFailed } from "./ExportError.ts"
 /** The target that means standard output. */
 export const standardOutput = "-"
 
-/** Takes the next part of the export; completes when there is room for more. */
+/**
+ * Takes the next part of the export; completes when there is room for more. The bytes stay in use until the write after
+ * it has completed.
+ */
 export type Write = (part: Uint8Array) => Effect.Effect<void, OutputFailed>
 
 const reasons: Readonly<Record<string, string>> = {
@@ -61,15 +64,24 @@ interface Partial {
   readonly path: string
   readonly final: string
   readonly file: Fs.FileHandle
+  /** The write that is under way: the next part is gathered meanwhile. */
+  pending: Promise<void>
 }
 
 const open = async (target: string): Promise<Partial> => {
   const final = await resolve(target)
   const path = `${final}.partial-${Crypto.randomBytes(6).toString("hex")}`
-  return { path, final, file: await Fs.open(path, "wx", 0o600) }
+  return { path, final, file: await Fs.open(path, "wx", 0o600), pending: Promise.resolve() }
 }
 
-const finish = async ({ file, final, path }: Partial): Promise<void> => {
+const append = async (partial: Partial, part: Uint8Array): Promise<void> => {
+  await partial.pending
+  partial.pending = partial.file.appendFile(part)
+  partial.pending.catch(() => undefined) // whoever awaits it is told
+}
+
+const finish = async ({ file, final, path, pending }: Partial): Promise<void> => {
+  await pending
   await file.sync()
   await file.close()
   await Fs.rename(path, final)
@@ -82,7 +94,8 @@ const finish = async ({ file, final, path }: Partial): Promise<void> => {
 }
 
 /** Nothing is left of it; after `finish` there is nothing to do. */
-const discard = async ({ file, path }: Partial): Promise<void> => {
+const discard = async ({ file, path, pending }: Partial): Promise<void> => {
+  await pending.catch(() => undefined)
   await file.close().catch(() => undefined)
   await Fs.rm(path, { force: true })
 }
@@ -95,7 +108,7 @@ const intoFile = <A, E, R>(
   return Effect.acquireUseRelease(
     attempt(() => open(target)),
     (partial) =>
-      produce((part) => Effect.uninterruptible(attempt(() => partial.file.appendFile(part)))).pipe(
+      produce((part) => Effect.uninterruptible(attempt(() => append(partial, part)))).pipe(
         Effect.zipLeft(Effect.uninterruptible(attempt(() => finish(partial))))
       ),
     (partial) => Effect.promise(() => discard(partial).catch(() => undefined))
@@ -112,7 +125,7 @@ const intoStream = <A, E, R>(
   const toError = outputError("standard output")
   const write: Write = (part) =>
     Effect.async<void, OutputFailed>((resume) => {
-      stream.write(part, (error) => resume(error ? Effect.fail(toError(error)) : Effect.void))
+      stream.write(Buffer.from(part), (error) => resume(error ? Effect.fail(toError(error)) : Effect.void))
     })
   return Effect.acquireUseRelease(
     Effect.sync(() => stream.on("error", ignore)),

@@ -31,8 +31,13 @@ export const text = Effect.fn("ExportProof.text")(function* (seq: number) {
   const final = yield* LogIndex.finalCheckpoint(reader)
   if (seq >= final.size) return yield* new NotSigned({ range: [seq, seq], signed: final.size })
   const index = yield* LogIndex.build(reader, final)
-  const hashes = yield* index.inclusionHashes(seq, final.size)
+  const prove = yield* index.prover(seq, final.size)
   const [leaf] = yield* reader.leaves(seq, seq + 1)
   if (leaf === undefined) return yield* new LogDamaged({ path: reader.path, seq, reason: "is missing" })
-  return TlogProof.encode({ extra: Buffer.from(leaf, "utf8"), index: seq, hashes, checkpoint: cosigned(final) })
+  return TlogProof.encode({
+    extra: Buffer.from(leaf, "utf8"),
+    index: seq,
+    hashes: prove(seq),
+    checkpoint: cosigned(final)
+  })
 })

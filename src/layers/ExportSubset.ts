@@ -7,6 +7,7 @@
  * @module
  */
 import * as Effect from "effect/Effect"
+import * as Base64 from "../domain/Base64.ts"
 import * as MerkleTree from "../domain/MerkleTree.ts"
 import type * as Verdict from "../domain/Verdict.ts"
 import type { ReadCheckpoint } from "../services/LogReader.ts"
@@ -128,10 +129,23 @@ const records = Effect.fnUntraced(function* (
     bundle.checkpoint(stored, above === 0 ? undefined : yield* index.consistency(above, size))
     above = size
   })
-  const entry = Effect.fnUntraced(function* (seq: number, leaf: string, size: number) {
-    yield* bundle.entry(seq, leaf, yield* index.inclusion(seq, size))
-    for (const disclosure of yield* reader.disclosures(seq, seq + 1)) yield* bundle.disclosure(disclosure)
-    yield* bundle.flush
+  /** Entries of one block that `isWanted`, proven to the tree of `size`. */
+  const entries = Effect.fnUntraced(function* (
+    from: number,
+    leaves: ReadonlyArray<string>,
+    size: number,
+    isWanted: (seq: number, leaf: string) => boolean
+  ) {
+    const prove = yield* index.prover(from, size)
+    const disclosures = yield* reader.disclosures(from, from + leaves.length)
+    for (const [at, leaf] of leaves.entries()) {
+      const seq = from + at
+      if (!isWanted(seq, leaf)) continue
+      let wrong = bundle.entry(seq, leaf, prove(seq).map(Base64.encode))
+      for (const one of disclosures) if (one.seq === seq) wrong ??= bundle.disclosure(one)
+      if (wrong !== undefined) return yield* wrong
+    }
+    return yield* bundle.flush
   })
 
   // The succession of keys: each epoch's last checkpoint, and the entry below it that names the next key.
@@ -139,16 +153,13 @@ const records = Effect.fnUntraced(function* (
   for (const seq of shown) {
     const { closing, leaf } = yield* linkAt(reader, seq)
     yield* checkpoint(closing)
-    yield* entry(seq, leaf, seq + 1)
+    yield* entries(seq, [leaf], seq + 1, () => true)
   }
   if (final.size > 1) yield* checkpoint(final.stored)
   const last = final.size - 1
+  const isWanted = (seq: number, leaf: string) => (seq === last || found.isChosen(seq, leaf)) && !shown.has(seq)
   for (const block of [...found.blocks.add(Math.floor(last / LogIndex.chunkEntries))].toSorted((a, b) => a - b)) {
-    let seq = block * LogIndex.chunkEntries
-    for (const leaf of yield* index.leavesOf(block)) {
-      if ((seq === last || found.isChosen(seq, leaf)) && !shown.has(seq)) yield* entry(seq, leaf, final.size)
-      seq++
-    }
+    yield* entries(block * LogIndex.chunkEntries, yield* index.leavesOf(block), final.size, isWanted)
   }
 })
 
@@ -167,7 +178,8 @@ export const subset = Effect.fn("ExportSubset.subset")(function* (
   const surveyed = yield* survey(reader, selection, final, options)
   const produce = Effect.fnUntraced(function* (write: ExportOutput.Write) {
     const bundle = new BundleWriter(reader, write, "subset")
-    yield* bundle.ledger(options.ledger ?? (yield* reader.ledger))
+    const wrong = bundle.ledger(options.ledger ?? (yield* reader.ledger))
+    if (wrong !== undefined) return yield* wrong
     yield* records(reader, bundle, final, surveyed)
     if (final.size < reader.size) bundle.warn({ _tag: "UnsignedTail", range: [final.size, reader.size - 1] })
     return yield* bundle.end(target)

@@ -103,7 +103,6 @@ export const tiles = Effect.fn("ExportTiles.tiles")(function* (directory: string
   const produce = Effect.fnUntraced(function* () {
     const out = new TileFiles(directory)
     const builder = new Tiles.TileBuilder()
-    const tree = new MerkleTree.Accumulator()
     for (let from = 0; from < final.size; from += Tiles.fullWidth) {
       const leaves = yield* reader.leaves(from, Math.min(from + Tiles.fullWidth, final.size))
       const index = from / Tiles.fullWidth
@@ -112,14 +111,10 @@ export const tiles = Effect.fn("ExportTiles.tiles")(function* (directory: string
         catch: () => LogIndex.otherRoot(reader, final.size) // no entry of the format is that long
       })
       yield* out.write(Tiles.path({ level: "entries", index, width: leaves.length }), entries)
-      for (const leaf of leaves) {
-        const hash = LogIndex.hashOf(leaf)
-        tree.append(hash)
-        yield* out.tiles(builder.append(hash))
-      }
+      yield* out.tiles(leaves.flatMap((leaf) => builder.append(LogIndex.hashOf(leaf))))
       options.onProgress?.(from + leaves.length, final.size)
     }
-    if (!MerkleTree.sameHash(tree.root(), final.root)) return yield* LogIndex.otherRoot(reader, final.size)
+    if (!MerkleTree.sameHash(builder.root, final.root)) return yield* LogIndex.otherRoot(reader, final.size)
     yield* out.tiles(builder.partial)
     yield* out.write(Tiles.checkpointPath, Buffer.from(ExportProof.cosigned(final), "utf8"))
     const warnings: ReadonlyArray<ExportWarning> =

@@ -107,14 +107,12 @@ export class LogIndex {
     return Effect.map(this.#load([], [size]), () => this.#tree.subtree(0, size))
   }
 
-  /** Inclusion proof of the entry in the tree of `size`. */
-  inclusionHashes(seq: number, size: number): Effect.Effect<ReadonlyArray<Uint8Array>, LogReadError> {
-    return Effect.map(this.#load([seq], [size]), () => MerkleTree.inclusionProof(this.#tree.subtree, seq, size))
-  }
-
-  /** As `inclusionHashes`, base64. */
-  inclusion(seq: number, size: number): Effect.Effect<ReadonlyArray<string>, LogReadError> {
-    return Effect.map(this.inclusionHashes(seq, size), (hashes) => hashes.map(Base64.encode))
+  /** Makes inclusion proofs in the tree of `size` for the entries of the block with `seq`; good until the next call. */
+  prover(seq: number, size: number): Effect.Effect<(seq: number) => ReadonlyArray<Uint8Array>, LogReadError> {
+    return Effect.map(
+      this.#load([seq], [size]),
+      () => (other) => MerkleTree.inclusionProof(this.#tree.subtree, other, size)
+    )
   }
 
   /** Consistency proof between two sizes, base64. */
