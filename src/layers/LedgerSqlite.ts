@@ -44,19 +44,19 @@ import { headOf, LedgerRows } from "./LedgerRows.ts"
 /** How long an append, or a question, waits for other processes, in milliseconds. */
 export const maxWaitMillis = 30_000
 
-/** Longest pause between two attempts to take the lock, in milliseconds; an append takes less. */
-const maxPauseMillis = 25
+/** Pause between two attempts to take the lock, in milliseconds: about an append, and more for who has waited long. */
+const maxPause = (waitedMillis: number): number => Math.min(Math.max(25, waitedMillis / 50), 250)
 
 export interface Options extends LedgerDatabase.Location {
   /** The `tool` of log.open; the recorder's name and version. */
   readonly tool: string
 }
 
-/** Tries until the lock is free: `undefined` from `attempt` never means that. Interruptible while it waits. */
+/** Tries until no other connection is in the way. Interruptible while it waits. */
 const patiently = <A>(path: string, wait: number, attempt: () => A): Effect.Effect<A, LedgerError> =>
   Effect.gen(function* () {
     const started = yield* Clock.currentTimeMillis
-    for (let pause = 1; ; pause = Math.min(2 * pause, maxPauseMillis)) {
+    for (let pause = 1; ; pause *= 2) {
       const result = yield* Effect.try({
         try: () => Option.some(attempt()),
         catch: (cause) => (LedgerDatabase.isBusy(cause) ? undefined : LedgerDatabase.failureOf(path, cause))
@@ -64,6 +64,7 @@ const patiently = <A>(path: string, wait: number, attempt: () => A): Effect.Effe
       if (Option.isSome(result)) return result.value
       const waitedMillis = (yield* Clock.currentTimeMillis) - started
       if (waitedMillis >= wait) return yield* new LedgerBusy({ path, waitedMillis })
+      pause = Math.min(pause, maxPause(waitedMillis))
       yield* Effect.interruptible(Effect.sleep(pause * (yield* Random.nextRange(0.5, 1.5))))
     }
   })
