@@ -119,6 +119,13 @@ const tellSummary = (summary: Run.RunSummary, json: boolean, quiet: boolean) =>
     Output.writeError(`agent: check it: agent audit ${run}   share the proof: agent audit ${run} --export proof.json\n`)
   })
 
+/** The layers make a home, which must not happen before the request is known to make sense. */
+const record = (request: Run.RunRequest) =>
+  Effect.gen(function* () {
+    for (const warning of yield* Recover.all) yield* Output.remark(warning)
+    return yield* Run.run(request)
+  }).pipe(Effect.provide(Layer.merge(Home.recording, ContainerRuntimeLocal.layer)))
+
 /** @param guest what stands behind `--`, if there is one */
 export const command = (guest: ReadonlyArray<string> | undefined) =>
   Command.make("run", { name, workspace, env, timeout, onAuditFailure, quiet, json }, (options) =>
@@ -145,12 +152,8 @@ export const command = (guest: ReadonlyArray<string> | undefined) =>
             tool: Tool.name
           })
       }
-      for (const warning of yield* Recover.all) yield* Output.remark(warning)
-      const summary = yield* Run.run(request)
+      const summary = yield* record(request)
       yield* tellSummary(summary, options.json, options.quiet)
       yield* ExitStatus.set(summary.exit)
-    }).pipe(
-      Effect.provide(Layer.merge(Home.recording, ContainerRuntimeLocal.layer)),
-      Effect.catchAll(Failure.asRunFailure)
-    )
+    }).pipe(Effect.catchAll(Failure.asRunFailure))
   ).pipe(Command.withDescription("Run a command and record what it does"))
