@@ -2,10 +2,10 @@
 """
 verify.py BUNDLE POLICY [RUN]: prints the verdict, the first bad entry or range, and why; exits as format.md says.
 
-A verifier of full agent-audit-bundle/1 files that was written from docs/format.md, for who wants to read one in a sitting.
-It leaves out ledger records, kept checkpoints, witnesses and time stamps (a bundle or policy with the first or third is
-refused, `t` and `w` are passed over), subsets, and the check that a key is a sound point of the curve. Python 3.8, openssl 3.
-test/docs runs it beside the verifier in src/domain.
+A verifier of full agent-audit-bundle/1 files that was written from docs/format.md, to be read in a sitting. It leaves out
+ledger records and witnesses (refused), kept checkpoints, time stamps (only the form of `t` and `w` is checked), subsets
+(refused), and the check that a key is a sound point of the curve. Needs Python 3.8 and openssl 3. test/docs runs it beside
+the verifier in src/domain.
 """
 import base64, datetime, functools, hashlib, json, re, subprocess, sys, tempfile
 
@@ -64,17 +64,19 @@ def ed25519(key, message, raw):
         return subprocess.run(args, capture_output=True).returncode == 0
 
 
+def parse_line(line):  # of a signature
+    dash, name, blob = line.split(" ")
+    raw = unbase64(blob)
+    need(dash == "—" and name and "+" not in name and not re.search(r"\s", name) and len(raw) > 4, "signature line")
+    return name, raw[:4].hex(), raw[4:]
+
+
 def parse_checkpoint(note):
     body, empty, tail = note.rpartition("\n\n")
     need(empty and tail.endswith("\n") and not re.search(r"[\0-\x09\x0b-\x1f]", note), "note")
     lines = tail[:-1].split("\n")
     need(len(lines) <= 64 and len(note.encode()) <= 2**20, "note")
-    parsed = []
-    for line in lines:
-        dash, name, blob = line.split(" ")
-        raw = unbase64(blob)
-        need(dash == "—" and name and "+" not in name and len(raw) > 4, "signature line")
-        parsed.append((name, raw[:4].hex(), raw[4:]))
+    parsed = [parse_line(line) for line in lines]
     origin, count, root = body.split("\n")
     need(origin and re.fullmatch("0|[1-9][0-9]{0,15}", count) and int(count) < 2**53, "checkpoint")
     return {"text": body + "\n", "lines": parsed, "origin": origin, "size": int(count), "root": unbase64(root, 32)}
@@ -123,7 +125,7 @@ class Log:  # sections 6.3 to 6.7
         self.run, self.closed, self.aborted, self.epochs, self.epoch_start = "", False, None, 0, 0
         self.signed, self.signed_root, self.checkpoints, self.ahead, self.open = 0, None, 0, 0, []
 
-    def bad(self, first, last, why): raise Verdict("TAMPERED", [first, max(first, last)], why)
+    def bad(self, first, last, why): raise Verdict("TAMPERED", [max(0, first), max(0, first, last)], why)
 
     def root(self):
         node = None
@@ -191,7 +193,7 @@ class Log:  # sections 6.3 to 6.7
         if sha(pair.encode()).hex() not in self.open: self.bad(self.n - 1, self.n - 1, "disclosure")
         self.open.remove(sha(pair.encode()).hex())
 
-    def checkpoint(self, text):
+    def checkpoint(self, text, times, witnesses):
         if self.broken is not None or self.refuted is not None: return
         s, n = self.signed, self.n
         try: note = parse_checkpoint(text)
@@ -215,6 +217,8 @@ class Log:  # sections 6.3 to 6.7
         if note["root"] != self.root():
             self.refuted = size
             return
+        try: [parse_line(line) for line in witnesses], [unbase64(token) for token in times]
+        except ValueError as error: self.bad(s, size - 1, f"attachment: {error}")
         self.signed, self.signed_root, self.checkpoints = size, note["root"], self.checkpoints + 1
         if self.next_key:
             self.key, self.next_key, self.epochs, self.epoch_start = self.next_key, None, self.epochs + 1, size
@@ -259,8 +263,11 @@ def read(lines, trusted, run):  # sections 5 and 6.1
                     entries += 1
                     log.entry(line[5:-1], record["e"])
                 elif "c" in record and set(record) <= {"c", "t", "w"} and text(record["c"]):
+                    times, witnesses = (record.get(name) for name in "tw")
+                    need(all(v is None or isinstance(v, list) and 0 < len(v) <= 64 and all(map(text, v))
+                             for v in (times, witnesses)), f"line {number + 1}: t or w")
                     checkpoints += 1
-                    log.checkpoint(record["c"])
+                    log.checkpoint(record["c"], times or [], witnesses or [])
                 elif set(record) == {"d"}:
                     pair = record["d"]
                     need(isinstance(pair, list) and len(pair) == 2 and matches("[A-Za-z0-9_-]{22}")(pair[0]), "d")
