@@ -5,6 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
@@ -41,14 +42,15 @@ interface Waited {
 const politely = { signal: "SIGTERM", grace } as const
 const atOnce = { signal: "SIGKILL", grace: 0 } as const
 
-/** Waits for the first signal, passes it on, and gives the guest its grace or until a second signal. */
-const untilSignalled = (guest: ContainerRuntime.Guest, signals: Queue.Dequeue<NodeJS.Signals>) =>
-  Effect.gen(function* () {
-    yield* guest.forward(yield* Queue.take(signals))
-    yield* Effect.raceAll([Effect.asVoid(guest.exit), Effect.asVoid(Queue.take(signals)), Effect.sleep(grace)])
-    const waited: Waited = { reason: "interrupted", stop: atOnce }
-    return waited
-  })
+/** Passes a signal on, and gives the guest its grace or until a second signal. */
+const afterSignal =
+  (guest: ContainerRuntime.Guest, signals: Queue.Dequeue<NodeJS.Signals>) => (first: NodeJS.Signals) =>
+    Effect.gen(function* () {
+      yield* guest.forward(first)
+      yield* Effect.raceAll([Effect.asVoid(guest.exit), Effect.asVoid(Queue.take(signals)), Effect.sleep(grace)])
+      const waited: Waited = { reason: "interrupted", stop: atOnce }
+      return waited
+    })
 
 const untilExit = (guest: ContainerRuntime.Guest) =>
   Effect.map(guest.exit, ({ signal }): Waited => ({ reason: signal === null ? "exit" : "signal", stop: politely }))
@@ -149,7 +151,13 @@ export const run = <E extends { readonly message: string }, R>(
         ({ guest }) =>
           Effect.zipRight(
             record({ action: "started", pid: guest.pid, path: guest.path }),
-            Effect.raceAll([untilExit(guest), untilUnrecorded, untilTimeout, untilSignalled(guest, signals)])
+            // The signal ends the race by itself: what it brings about must not look like the guest's own end.
+            Effect.raceFirst(
+              Effect.map(Queue.take(signals), Either.left),
+              Effect.map(Effect.raceAll([untilExit(guest), untilUnrecorded, untilTimeout]), Either.right)
+            ).pipe(
+              Effect.flatMap(Either.match({ onLeft: afterSignal(guest, signals), onRight: Effect.succeed<Waited> }))
+            )
           ),
         ({ guest, startedAt, tee }, used) =>
           Effect.gen(function* () {
