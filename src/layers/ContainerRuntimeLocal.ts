@@ -27,9 +27,11 @@ import {
   type StartError
 } from "../services/ContainerRuntime.ts"
 import * as JobControl from "./JobControl.ts"
+import { ByteSource } from "./local/ByteSource.ts"
 import * as LocalGuest from "./local/LocalGuest.ts"
 import * as NodePty from "./local/NodePty.ts"
 import * as Pipes from "./local/Pipes.ts"
+import { PtySource } from "./local/PtySource.ts"
 import { resolveCommand } from "./local/ResolveCommand.ts"
 
 const runtime = "local"
@@ -80,7 +82,7 @@ const launchOnPty = (spec: GuestSpec, env: Environment, onExit: OnExit) =>
       })
       return {
         pid: pty.pid,
-        sockets: [["tty", pty.socket]],
+        sources: (onEnd) => [new PtySource(pty, onEnd)],
         ownSession: true,
         input: {
           write: (bytes) => !pty.socket.writable || pty.socket.write(bytes),
@@ -139,9 +141,9 @@ const launchOnPipes = (spec: GuestSpec, path: string, env: Environment, onExit: 
       resume(
         Effect.succeed({
           pid,
-          sockets: [
-            ["stdout", reader(pipes?.[0]?.read, child.stdout)],
-            ["stderr", reader(pipes?.[1]?.read, child.stderr)]
+          sources: (onEnd) => [
+            new ByteSource("stdout", reader(pipes?.[0]?.read, child.stdout), onEnd),
+            new ByteSource("stderr", reader(pipes?.[1]?.read, child.stderr), onEnd)
           ],
           ownSession,
           input: undefined,

@@ -1,9 +1,5 @@
 /**
- * One output stream of a guest as bytes with backpressure, to its last byte.
- *
- * Nothing is read before `attach`. A pty reports its end as EIO, a pipe as end of file; both mean that everybody who
- * could write is gone and that everything was read. Node drops what a stream has buffered when that stream fails: a
- * pty's stream therefore must not read ahead (`tty.ReadStream` does not), or a handler that holds it would lose bytes.
+ * One output stream of a guest as bytes with backpressure, to its last byte. Nothing is read before `attach`.
  *
  * @module
  */
@@ -11,10 +7,10 @@ import type { Socket } from "node:net"
 import type { StreamName } from "../../domain/ConsoleLines.ts"
 import type { OutputHandler, StreamEnd } from "../../services/ContainerRuntime.ts"
 
-/** A stream of a guest; see the module. */
+/** A pipe: it ends by itself when everybody who could write to it is gone. */
 export class ByteSource {
   readonly name: StreamName
-  readonly #socket: Socket
+  protected readonly socket: Socket
   readonly #onEnd: () => void
   #handler: OutputHandler | undefined
   #held = false
@@ -25,7 +21,7 @@ export class ByteSource {
   /** @param onEnd is called once, after the handler's `onEnd` */
   constructor(name: StreamName, socket: Socket, onEnd: () => void) {
     this.name = name
-    this.#socket = socket
+    this.socket = socket
     this.#onEnd = onEnd
     socket.pause()
     socket.on("error", () => socket.destroy())
@@ -50,26 +46,32 @@ export class ByteSource {
   attach(handler: OutputHandler): void {
     this.#handler = handler
     if (this.#end !== undefined) return handler.onEnd(this.name)
-    this.#socket.on("data", (bytes: Uint8Array) => {
-      this.#bytes += bytes.length
-      if (handler.onChunk(this.name, bytes) || this.#end !== undefined) return
-      this.#held = true
-      this.#socket.pause()
-    })
-    this.#socket.resume()
+    this.socket.on("data", (bytes: Uint8Array) => this.deliver(bytes))
+    this.socket.resume()
   }
 
   resume(): void {
     if (!this.#held) return
     this.#held = false
-    this.#socket.resume()
+    this.socket.resume()
   }
+
+  /** Called when the guest and its session are gone: only what they left is still to be read. */
+  finish(): void {}
 
   /** Stops reading, for the given reason, and closes the descriptor. */
   stop(reason: StreamEnd): void {
-    if (this.#end !== undefined || this.#socket.destroyed) return
+    if (this.#end !== undefined || this.socket.destroyed) return
     this.#reason = reason
-    this.#socket.destroy()
+    this.socket.destroy()
+  }
+
+  /** Hands bytes to the handler; only while it flows. */
+  protected deliver(bytes: Uint8Array): void {
+    this.#bytes += bytes.length
+    if (this.#handler?.onChunk(this.name, bytes) !== false || this.#end !== undefined) return
+    this.#held = true
+    this.socket.pause()
   }
 
   #finish(): void {

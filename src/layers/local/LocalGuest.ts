@@ -7,7 +7,6 @@
  *
  * @module
  */
-import type { Socket } from "node:net"
 import { constants } from "node:os"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -25,7 +24,7 @@ import type {
   StreamEnd,
   TerminalSize
 } from "../../services/ContainerRuntime.ts"
-import { ByteSource } from "./ByteSource.ts"
+import type { ByteSource } from "./ByteSource.ts"
 import * as Sessions from "./Sessions.ts"
 
 const defaultGrace = Duration.seconds(10)
@@ -39,6 +38,7 @@ const patience = Duration.seconds(10)
 /** At the close of the scope, for what is left of the session and of the output together. */
 const closeGrace = Duration.seconds(15)
 const poll = Duration.millis(20)
+const nudgeEvery = Duration.millis(200)
 
 /** What the kernel sends by itself to everybody in a terminal's foreground group. */
 const fromTerminal = new Set<NodeJS.Signals>(["SIGINT", "SIGQUIT", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGWINCH"])
@@ -46,7 +46,8 @@ const fromTerminal = new Set<NodeJS.Signals>(["SIGINT", "SIGQUIT", "SIGTSTP", "S
 /** What starting gives. */
 export interface Started {
   readonly pid: number
-  readonly sockets: ReadonlyArray<readonly [StreamName, Socket]>
+  /** Makes the output streams, given what each must call at its end. */
+  readonly sources: (onEnd: () => void) => ReadonlyArray<ByteSource>
   /** Whether the process leads a session of its own; otherwise it shares agentops' terminal and process group. */
   readonly ownSession: boolean
   readonly input: GuestInput | undefined
@@ -89,14 +90,12 @@ export const make = <E>(
       Deferred.unsafeDone(exited, Effect.succeed(status))
     }
 
-    const { input, ownSession, pid, resize, sockets } = yield* launch(onExit)
-    const tty = sockets.some(([name]) => name === "tty")
-    const sources = sockets.map(
-      ([name, socket]) =>
-        new ByteSource(name, socket, () => {
-          if (open().length === 0) Deferred.unsafeDone(allEnded, Effect.void)
-        })
-    )
+    const started = yield* launch(onExit)
+    const { input, ownSession, pid, resize } = started
+    const sources = started.sources(() => {
+      if (open().length === 0) Deferred.unsafeDone(allEnded, Effect.void)
+    })
+    const tty = sources.some(({ name }) => name === "tty")
     const open = () => sources.filter(({ end }) => end === undefined)
     const named = (name: StreamName) => sources.find((source) => source.name === name)
 
@@ -160,15 +159,28 @@ export const make = <E>(
     const settle = Effect.gen(function* () {
       yield* Deferred.await(exited)
       yield* endLeftovers
+      yield* Effect.sync(() => {
+        for (const source of sources) source.finish()
+      })
       yield* Effect.raceFirst(Deferred.await(allEnded), abandonSilent)
       yield* Deferred.await(allEnded)
     })
+
+    /** A shell that had the hang-up just before it began to read a key notices it when its read is interrupted. */
+    const nudge = tty
+      ? Effect.forever(
+          Effect.zipRight(
+            Effect.sleep(nudgeEvery),
+            Effect.sync(() => signalNow("SIGWINCH"))
+          )
+        )
+      : Effect.never
 
     const stop: Guest["stop"] = (options) =>
       Effect.gen(function* () {
         if (!ended) {
           yield* Effect.sync(() => askToEnd(signalNow, options?.signal ?? "SIGTERM"))
-          yield* within(options?.grace ?? defaultGrace, Deferred.await(exited))
+          yield* within(options?.grace ?? defaultGrace, Effect.raceFirst(Deferred.await(exited), nudge))
           if (!ended) {
             yield* Effect.sync(killNow)
             yield* within(killGrace, Deferred.await(exited))

@@ -3,9 +3,8 @@
  *
  * node-pty's `UnixTerminal` loses output: it destroys its socket 200 ms after the child's exit, whatever is still to be
  * read (a paused reader, a background process that goes on writing), and emits nothing of what its stream holds. Its
- * native functions do only what forkpty(3), TIOCSWINSZ and waitpid(2) do; the descriptor is read here by a
- * `tty.ReadStream` of our own until the kernel says EIO, which is after the last byte. They are not documented, hence the
- * exact version and the check of their shape.
+ * native functions do only what forkpty(3), TIOCSWINSZ and waitpid(2) do; how the descriptor is read without loss is
+ * PtySource's. They are not documented, hence the exact version and the check of their shape.
  *
  * @module
  */
@@ -41,7 +40,11 @@ interface Utils {
 /** A child on a terminal of its own, as leader of its own session. */
 export interface Pty {
   readonly pid: number
-  /** The master side, both ways; paused. Reading ends with EIO, after the last byte. */
+  /** The master side, non-blocking; it belongs to `socket`. */
+  readonly fd: number
+  /** Of the slave side. */
+  readonly path: string
+  /** The master side, both ways; paused. */
   readonly socket: ReadStream
   /** Sets the window size; nothing after the socket is closed. */
   readonly resize: (size: TerminalSize) => void
@@ -77,7 +80,11 @@ export const fork = (
   const env = Object.entries(options.env).map(([name, value]) => `${name}=${value}`)
   const { columns, rows } = options.size
   const inherit = -1 // of user and group id
-  const { fd, pid } = module.fork(
+  const {
+    fd,
+    pid,
+    pty: path
+  } = module.fork(
     options.command,
     options.args,
     env,
@@ -93,6 +100,8 @@ export const fork = (
   const socket = new ReadStream(fd)
   return {
     pid,
+    fd,
+    path,
     socket,
     resize: (size) => {
       if (!socket.destroyed) module.resize(fd, cells(size.columns), cells(size.rows))
