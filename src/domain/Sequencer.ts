@@ -81,8 +81,10 @@ export class Sequencer {
       this.#time = formatTime(wallMillis)
     }
     const leaf = Entry.leafText(dataText, this.#hash, this.#size, source, this.#time, type)
-    this.#hash = Sha256.leafHashHex(leaf)
+    // Hashing lays the prefixed text out in memory once; the slice shares it, so that the leaf is not laid out again.
+    const prefixed = `\u0000${leaf}`
+    this.#hash = Sha256.textHex(prefixed)
     this.#size++
-    return leaf
+    return prefixed.slice(1)
   }
 }

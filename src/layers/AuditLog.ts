@@ -7,64 +7,56 @@
  *
  * @module
  */
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Schedule from "../domain/Schedule.ts"
-import * as Sequencer from "../domain/Sequencer.ts"
-import type * as Jcs from "../domain/Jcs.ts"
-import * as AuditStore from "../services/AuditStore.ts"
+import type * as AuditStore from "../services/AuditStore.ts"
+import { StoreClosed, StoreFailed } from "../services/AuditStore.ts"
 import { Signer, type SignerError } from "../services/Signer.ts"
 import * as Actor from "./Actor.ts"
 import type { LogBackend } from "./LogBackend.ts"
-import { type Flight, LogPipeline } from "./LogPipeline.ts"
+import * as LogOpening from "./LogOpening.ts"
+import { maxSegmentsInFlight } from "./LogPipeline.ts"
+import { LogWriter, type Message, type Rotate } from "./LogWriter.ts"
 import * as RecordIntake from "./RecordIntake.ts"
-import { SegmentBuilder } from "./SegmentBuilder.ts"
 
-/** What a log is opened with. */
-export interface Options {
-  /** `[a-z0-9_-]{1,64}`; the origin is `<ledger origin>/<run>`. */
-  readonly run: string
-  /** Program and version that records, such as `agent/1.2.3`. */
-  readonly tool: string
-  /** 32 hex digits that nobody could foresee. */
-  readonly nonce: string
-  /** Further members of `log.open`. */
-  readonly extra?: Jcs.JsonObject | undefined
+export interface Options extends LogOpening.Options {
   readonly intervals?: Partial<Schedule.Intervals> | undefined
 }
 
 /** Messages that the actor takes at once. */
 const maxBatch = 1024
 
-interface Rotate {
-  readonly _tag: "Rotate"
-  checkpoint: AuditStore.StoredCheckpoint | undefined
-}
-interface Tick {
-  readonly _tag: "Tick"
-}
-interface Close {
-  readonly _tag: "Close"
-  readonly closing: AuditStore.Closing
-  checkpoint: AuditStore.StoredCheckpoint | undefined
-}
-type Message = RecordIntake.Records | Rotate | Tick | Close
-
-const runForm = /^[a-z0-9_-]{1,64}$/
-
 const noop = () => {}
+const isAccepted = () => Effect.void
 
-const receipt = (message: RecordIntake.Records): AuditStore.Receipt => {
-  const record = message.records[0]! // commit and seal hand in one record
-  return { seq: record.seq, hash: record.hash }
+/** What the fiber of the clockwork sleeps on. */
+class Alarm {
+  #at = Number.POSITIVE_INFINITY
+  #wake = noop
+
+  /** Wakes the sleeper when something is due before it would wake by itself. */
+  readonly onEarlier = ({ at }: Schedule.Due): void => {
+    if (at < this.#at) this.#wake()
+  }
+
+  sleepUntil(at: number, monotonic: () => number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#at = at
+      const woken = Effect.async<void>((resume) => {
+        this.#wake = () => resume(Effect.void)
+      })
+      return Effect.sleep(Math.max(0, at - monotonic())).pipe(
+        Effect.raceFirst(woken),
+        Effect.ensuring(Effect.sync(() => (this.#wake = noop)))
+      )
+    })
+  }
 }
-
-/** The origin of a run's log, or why it has none. */
-export const originOf = (signer: Signer["Type"], run: string): Effect.Effect<string, AuditStore.RecordRejected> =>
-  runForm.test(run)
-    ? Effect.succeed(`${signer.ledgerOrigin}/${run}`)
-    : new AuditStore.RecordRejected({ member: "run", reason: "not [a-z0-9_-]{1,64}" })
 
 /**
  * Opens the log: writes and signs `log.open`, then starts the actor.
@@ -75,272 +67,159 @@ export const make = (
   options: Options,
   origin: string,
   backend: LogBackend,
-  onBackendFailure: (callback: (failure: AuditStore.StoreFailed) => void) => void
+  onBackendFailure: (callback: (failure: StoreFailed) => void) => void
 ): Effect.Effect<
   AuditStore.AuditStore["Type"],
-  AuditStore.StoreFailed | AuditStore.RecordRejected | SignerError,
+  StoreFailed | AuditStore.RecordRejected | SignerError,
   Scope.Scope | Signer
 > =>
   Effect.gen(function* () {
-    const signer = yield* Signer
     const clock = yield* Effect.clock
+    const now: LogOpening.Now = {
+      wall: () => clock.unsafeCurrentTimeMillis(),
+      monotonic: () => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+    }
+    const failure = yield* Deferred.make<never, StoreFailed>()
+    const failed = Deferred.await(failure)
+    let fail = (error: StoreFailed): void => Deferred.unsafeDone(failure, Effect.fail(error))
+    onBackendFailure((error) => fail(error))
+
+    const opened = yield* LogOpening.open(options, origin, yield* Signer, backend, now, failed)
+    const alarm = new Alarm()
     const intervals = { ...Schedule.defaults, ...options.intervals }
-    const failed = yield* Deferred.make<never, AuditStore.StoreFailed>()
-    const wallMillis = () => clock.unsafeCurrentTimeMillis()
-    const monotonicMillis = () => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
-
-    // Opening. log.open and its note are one transaction: see LogPipeline.
-    const sequencer = new Sequencer.Sequencer()
-    const builder = new SegmentBuilder(sequencer)
-    sequencer.step(wallMillis(), monotonicMillis())
-    const openData = yield* Effect.try({
-      try: () =>
-        RecordIntake.controlData({
-          ...options.extra,
-          format: "agent-audit/1",
-          kind: "run",
-          run: options.run,
-          origin,
-          host: signer.host.text,
-          key: backend.firstKey,
-          nonce: options.nonce,
-          tool: options.tool
-        }),
-      catch: RecordIntake.rejection
-    })
-    builder.control("log.open", openData, wallMillis())
-    const opening = builder.take()
-    let onFailure: (failure: AuditStore.StoreFailed) => void = (failure) =>
-      Deferred.unsafeDone(failed, Effect.fail(failure))
-    onBackendFailure((failure) => onFailure(failure))
-    const openHead = yield* Effect.async<Parameters<Parameters<LogBackend["sign"]>[2]>[0]>((resume) =>
-      backend.sign("sign", opening.hashes, (head) => resume(Effect.succeed(head)))
-    ).pipe(Effect.raceFirst(Deferred.await(failed)))
-    const hostLine = yield* signer.signAsHost(openHead.text)
-    const firstNote = `${openHead.note}${hostLine}`
-    const firstCheckpoint = { size: 1, epoch: 0, note: firstNote }
-    yield* Effect.async<void>((resume) =>
-      backend.write({ ...opening, notes: [firstCheckpoint] }, () => resume(Effect.void))
-    ).pipe(Effect.raceFirst(Deferred.await(failed)))
-
-    // State of the actor and of the clockwork; synchronous code of this event loop only.
-    let schedule = Schedule.initial(monotonicMillis())
-    let armedAt = Number.POSITIVE_INFINITY
-    let wake = noop
-    let epoch = 0
-    let nextKey = backend.nextKey
-    let closeMessage: Close | undefined
-    let ended = false
-    let lastFlight: Flight | undefined
-
-    const rearm = () => {
-      if (Schedule.next(schedule, intervals).at < armedAt) wake()
+    const writer = new LogWriter(opened, backend, intervals, now, alarm.onEarlier)
+    const { pipeline } = writer
+    fail = (error) => {
+      if (pipeline.failure !== undefined) return
+      pipeline.fail(error)
+      Deferred.unsafeDone(failure, Effect.fail(error))
     }
-    const pipeline = new LogPipeline(
-      backend,
-      {
-        signAtCommit: (unsigned) => Schedule.signAtCommit(unsigned, intervals),
-        onSigning: (size) => {
-          schedule = Schedule.signing(schedule, sequencer.size > size || builder.size > 0, monotonicMillis())
-        }
-      },
-      { checkpoint: firstCheckpoint, root: openHead.root },
-      sequencer.hash
-    )
-    onFailure = (failure) => {
-      pipeline.fail(failure)
-      Deferred.unsafeDone(failed, Effect.fail(failure))
-    }
-    const early = yield* Deferred.poll(failed)
-    if (early._tag === "Some") return yield* early.value
-
-    const appended = (records: number, entries: number) => {
-      schedule = Schedule.appended(schedule, entries, records, monotonicMillis())
-      rearm()
-    }
-
-    const post = Effect.suspend(() => {
-      if (builder.size === 0) return Effect.void
-      if (!pipeline.hasRoom) return Effect.flatMap(pipeline.room, () => Effect.sync(postNow))
-      postNow()
-      return Effect.void
-    })
-    const postNow = () => {
-      const segment = builder.take()
-      appended(segment.records, segment.leaves.length)
-      lastFlight = pipeline.post(segment.first, segment.leaves, segment.hashes, segment.hash)
-    }
-
-    /** Ends the epoch, or the log, with an entry of the store's own that the old key signs. */
-    const postClosing = (kind: "rotate" | "close", type: string, data: unknown) =>
-      Effect.gen(function* () {
-        yield* pipeline.room
-        builder.control(type, RecordIntake.controlData(data), wallMillis())
-        const { first, hash, hashes, leaves } = builder.take()
-        const { flight, head } = yield* pipeline.postClosing(kind, first, leaves, hashes, hash)
-        lastFlight = flight
-        nextKey = head.nextKey ?? nextKey
-        schedule = Schedule.rotated(monotonicMillis())
-        return { size: head.size, epoch: head.epoch, note: head.note }
-      })
-
-    const rotate = Effect.suspend(() =>
-      postClosing("rotate", "log.key", { checkpoints: pipeline.requestedNotes, epoch: epoch + 1, key: nextKey })
-    ).pipe(Effect.tap(() => Effect.sync(() => epoch++)))
-
-    const close = ({ exit, reason }: AuditStore.Closing) =>
-      Effect.suspend(() => {
-        const entries = sequencer.size + 1
-        return postClosing("close", "log.close", { checkpoints: pipeline.requestedNotes, entries, exit, reason })
-      }).pipe(Effect.tap(() => Effect.sync(() => (ended = true))))
-
-    const takeRecords = function* ({ records, wallMillis: wall }: RecordIntake.Records) {
-      let room = 0
-      for (const record of records) {
-        if (room === 0) {
-          if (builder.isFull) yield* post
-          room = Math.min(builder.room, Schedule.roomInEpoch(schedule, intervals) - builder.size)
-          if (room <= 0) {
-            yield* rotate
-            room = Math.min(builder.room, Schedule.roomInEpoch(schedule, intervals))
-          }
-        }
-        builder.record(record, wall)
-        room--
-      }
-    }
-
-    const handle = (batch: ReadonlyArray<Message>) =>
-      Effect.gen(function* () {
-        if (pipeline.failure !== undefined) return yield* pipeline.failure
-        const now = wallMillis()
-        const step = sequencer.step(now, monotonicMillis())
-        if (step !== undefined && !ended) {
-          const data = { step_ms: step, wall: Sequencer.formatTime(now) }
-          builder.control("log.clock", RecordIntake.controlData(data), now)
-        }
-        for (const message of batch) {
-          if (ended) break
-          switch (message._tag) {
-            case "Records":
-              yield* takeRecords(message)
-              break
-            case "Rotate":
-              message.checkpoint = yield* rotate
-              break
-            case "Tick":
-              if (builder.size === 0 && monotonicMillis() - schedule.lastEntryAt >= intervals.tickAfterMillis) {
-                builder.control("log.tick", "{}", now)
-              }
-              break
-            case "Close":
-              message.checkpoint = yield* close(message.closing)
-              break
-          }
-        }
-        yield* post
-        return lastFlight === undefined ? Effect.void : pipeline.durable(lastFlight)
-      })
+    const early = yield* Deferred.poll(failure)
+    if (Option.isSome(early)) return yield* early.value
 
     // Released last: what the actor left unsigned when it was drained is signed, then everything is put away.
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         if (pipeline.failure !== undefined) return Effect.void // everybody has heard of it
-        return Effect.zipRight(pipeline.covered(pipeline.committed.size), backend.finish)
-      }).pipe(Effect.catchAll((failure) => Effect.logError(failure.message)))
+        const signed = Effect.suspend(() => pipeline.covered(writer.size))
+        return writer.durable.pipe(Effect.zipRight(signed), Effect.zipRight(backend.finish))
+      }).pipe(Effect.catchAll((error) => Effect.logError(error.message)))
     )
+    let closing = false
     let released = false
-    const actor = yield* Actor.make<Message, AuditStore.StoreFailed>({
+    const actor = yield* Actor.make<Message, StoreFailed>({
       name: `audit store ${backend.path}`,
       capacity: RecordIntake.maxQueuedRecords,
       maxBatch,
-      inFlight: 16,
+      inFlight: maxSegmentsInFlight,
       weigh: (message) => (message._tag === "Records" ? message.weight : 0),
       maxWeight: RecordIntake.maxQueuedUnits,
-      handle
+      handle: (batch) => writer.handle(batch)
     })
     yield* Effect.addFinalizer(() => Effect.sync(() => (released = true)))
+    // A bug in the actor must not leave anybody waiting.
+    yield* actor.failed.pipe(
+      Effect.catchAllCause((cause) =>
+        Effect.sync(() => {
+          const bug = () => new StoreFailed({ path: backend.path, reason: "crashed", detail: Cause.pretty(cause) })
+          fail(Option.getOrElse(Cause.failureOption(cause), bug))
+        })
+      ),
+      Effect.forkScoped
+    )
 
-    const closedError = new AuditStore.StoreClosed({ path: backend.path })
-    const orClosed = <A>(self: Effect.Effect<A, AuditStore.StoreFailed | Actor.ActorClosed>) =>
-      Effect.catchTag(self, "ActorClosed", () => Effect.fail(closedError))
-    const refusal = () => pipeline.failure ?? (closeMessage !== undefined || released ? closedError : undefined)
+    const closed = new StoreClosed({ path: backend.path })
+    const refusal = () => pipeline.failure ?? (closing || released ? closed : undefined)
+
+    // Messages that the actor accepted. After an interruption nobody knows, and the short way is not taken any more.
+    let accepted = 0
+    /** Completes when the actor has accepted the message. */
+    const hand = (message: Message): Effect.Effect<void, AuditStore.AuditStoreError> => {
+      // The first attempt is synchronous: it mostly finds room, and an effect of its own costs more than the record.
+      if (actor.unsafeTell(message)) {
+        accepted++
+        return Effect.void
+      }
+      return actor.tell(message).pipe(
+        Effect.onExit((exit) => Effect.sync(() => (accepted += Exit.isSuccess(exit) ? 1 : Number.NaN))),
+        Effect.catchTag("ActorClosed", () => Effect.fail(closed))
+      )
+    }
+    /** Completes when everything accepted so far is durable. */
+    const drained = Effect.zipRight(actor.flush, writer.durable)
 
     const submit = <A>(
       records: ReadonlyArray<AuditStore.AuditRecord>,
-      then: (message: RecordIntake.Records) => Effect.Effect<A, AuditStore.StoreFailed | Actor.ActorClosed>
+      awaited: boolean,
+      then: (message: RecordIntake.Records) => Effect.Effect<A, StoreFailed>
     ): Effect.Effect<A, AuditStore.RecordRejected | AuditStore.AuditStoreError> =>
       Effect.suspend((): Effect.Effect<A, AuditStore.RecordRejected | AuditStore.AuditStoreError> => {
         const refused = refusal()
         if (refused !== undefined) return Effect.fail(refused)
         try {
-          return orClosed(then(RecordIntake.prepare(records, wallMillis())))
+          const message = RecordIntake.prepare(records, now.wall(), awaited)
+          if (awaited && writer.takeAtOnce(message, accepted)) return then(message)
+          return Effect.zipRight(hand(message), then(message))
         } catch (cause) {
           return Effect.fail(RecordIntake.rejection(cause))
         }
       })
+    const receipt = (message: RecordIntake.Records) => pipeline.receipt(message.records[0]!) // it was handed in
 
-    const commitOne = (message: RecordIntake.Records) => Effect.map(actor.ask(message), () => receipt(message))
-
-    // Timers: one fiber that sleeps until the next thing is due, or until something is due earlier.
-    const sleepUntil = (at: number) =>
-      Effect.sleep(Math.max(0, at - monotonicMillis())).pipe(
-        Effect.raceFirst(
-          Effect.async<void>((resume) => {
-            wake = () => resume(Effect.void)
-          })
-        ),
-        Effect.ensuring(Effect.sync(() => (wake = noop)))
+    const rotate = Effect.suspend(() => {
+      const refused = refusal()
+      if (refused !== undefined) return Effect.fail(refused)
+      const message: Rotate = { _tag: "Rotate", checkpoint: undefined }
+      return hand(message).pipe(
+        Effect.zipRight(drained),
+        Effect.flatMap(() =>
+          message.checkpoint === undefined ? Effect.fail(closed) : Effect.succeed(message.checkpoint)
+        )
       )
+    })
+
+    // One fiber does what is due, and sleeps until the next thing is, or until something comes nearer.
     const perform = {
-      sign: Effect.sync(() => {
-        schedule = Schedule.signing(schedule, true, monotonicMillis())
-        pipeline.signSoon()
-      }),
-      rotate: Effect.suspend(() => actor.ask({ _tag: "Rotate", checkpoint: undefined })),
-      tick: Effect.suspend(() => actor.ask({ _tag: "Tick" }))
+      sign: Effect.sync(() => writer.sign()),
+      rotate: Effect.asVoid(rotate),
+      tick: Effect.suspend(() => Effect.zipRight(hand({ _tag: "Tick" }), drained))
     }
     yield* Effect.gen(function* () {
       for (;;) {
-        if (closeMessage !== undefined) return
-        const due = Schedule.next(schedule, intervals)
-        armedAt = due.at
-        if (due.at > monotonicMillis()) yield* sleepUntil(due.at)
-        else yield* perform[due.action]
+        if (closing) return
+        const { action, at } = writer.due
+        yield* at > now.monotonic() ? alarm.sleepUntil(at, now.monotonic) : perform[action]
       }
     }).pipe(Effect.ignore, Effect.forkScoped)
 
     return {
-      append: (record) => submit([record], actor.tell),
-      appendAll: (records) => (records.length === 0 ? Effect.void : submit(records, actor.tell)),
-      commit: (record) => submit([record], commitOne),
+      append: (record) => submit([record], false, isAccepted),
+      appendAll: (records) => (records.length === 0 ? Effect.void : submit(records, false, isAccepted)),
+      commit: (record) => submit([record], true, receipt),
       seal: (record) =>
-        submit([record], (message) =>
-          commitOne(message).pipe(
-            Effect.flatMap((done) => Effect.map(pipeline.covered(done.seq + 1), ({ note }) => ({ ...done, note })))
+        submit([record], true, (message) =>
+          Effect.flatMap(receipt(message), (done) =>
+            Effect.map(pipeline.covered(done.seq + 1), ({ note }) => ({ ...done, note }))
           )
         ),
-      checkpoint: actor.flush.pipe(Effect.zipRight(Effect.suspend(() => pipeline.covered(pipeline.committed.size)))),
-      rotate: Effect.suspend(() => {
-        const refused = refusal()
-        if (refused !== undefined) return refused
-        const message: Rotate = { _tag: "Rotate", checkpoint: undefined }
-        return orClosed(actor.ask(message)).pipe(
-          Effect.flatMap(() => (message.checkpoint === undefined ? closedError : Effect.succeed(message.checkpoint)))
-        )
-      }),
-      close: (closing) =>
+      checkpoint: Effect.zipRight(
+        drained,
+        Effect.suspend(() => pipeline.covered(pipeline.committed.size))
+      ),
+      rotate,
+      close: ({ exit, reason }) =>
         Effect.suspend(() => {
-          if (pipeline.failure !== undefined) return pipeline.failure
-          if (closeMessage === undefined && released) return closedError
-          if (closeMessage !== undefined) return actor.flush
-          closeMessage = { _tag: "Close", closing, checkpoint: undefined }
+          if (pipeline.failure !== undefined) return Effect.fail(pipeline.failure)
+          if (closing) return drained
+          if (released) return Effect.fail(closed)
+          closing = true
           // Once it is asked for, closing goes on, whatever becomes of who asked.
-          const told = orClosed(actor.tell(closeMessage)).pipe(
-            Effect.tapError(() => Effect.sync(() => (closeMessage = undefined)))
+          return hand({ _tag: "Close", closing: { exit, reason } }).pipe(
+            Effect.tapError(() => Effect.sync(() => (closing = false))),
+            Effect.uninterruptible,
+            Effect.zipRight(drained)
           )
-          return Effect.zipRight(Effect.uninterruptible(told), actor.flush)
-        }).pipe(Effect.flatMap(() => pipeline.covered(sequencer.size))),
+        }).pipe(Effect.zipRight(Effect.suspend(() => pipeline.covered(writer.size)))),
       head: Effect.sync(() => {
         const { checkpoint, root } = pipeline.stored
         const { hash, size } = pipeline.committed
@@ -349,20 +228,24 @@ export const make = (
           firstKey: backend.firstKey,
           size,
           hash,
-          epoch,
+          epoch: writer.epoch,
           signedSize: checkpoint.size,
           root,
           note: checkpoint.note,
-          firstNote,
-          firstRoot: openHead.root,
+          firstNote: opened.checkpoint.note,
+          firstRoot: opened.root,
           checkpoints: pipeline.storedNotes,
-          closed: ended && size === sequencer.size
+          closed: writer.ended && size === writer.size
         }
       }),
-      failed: Effect.raceFirst(Deferred.await(failed), actor.failed),
-      offer: (records) =>
-        refusal() === undefined &&
-        (records.length === 0 || actor.unsafeTell(RecordIntake.prepare(records, wallMillis()))),
+      failed,
+      offer: (records) => {
+        if (refusal() !== undefined) return false
+        if (records.length === 0) return true
+        const taken = actor.unsafeTell(RecordIntake.prepare(records, now.wall(), false))
+        if (taken) accepted++
+        return taken
+      },
       onDrain: actor.onDrain,
       entries: backend.entries,
       checkpoints: backend.checkpoints

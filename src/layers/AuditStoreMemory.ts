@@ -15,6 +15,7 @@ import * as MerkleTree from "../domain/MerkleTree.ts"
 import { AuditStore, type RecordRejected, type StoredCheckpoint, type StoreFailed } from "../services/AuditStore.ts"
 import { Signer, type SignerError } from "../services/Signer.ts"
 import * as AuditLog from "./AuditLog.ts"
+import * as LogOpening from "./LogOpening.ts"
 import type { LogBackend } from "./LogBackend.ts"
 import { signHead } from "./SignHead.ts"
 
@@ -52,7 +53,7 @@ export const layer = (options: Options): Layer.Layer<AuditStore, StoreFailed | R
   Layer.scoped(
     AuditStore,
     Effect.gen(function* () {
-      const origin = yield* AuditLog.originOf(yield* Signer, options.run)
+      const origin = yield* LogOpening.originOf(yield* Signer, options.run)
       const { generateKey = Ed25519.generate, nonce = randomBytes(16).toString("hex"), ...rest } = options
       return yield* AuditLog.make({ ...rest, nonce }, origin, backend(origin, generateKey), () => {})
     })

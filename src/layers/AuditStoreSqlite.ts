@@ -13,6 +13,7 @@ import { AuditStore, type RecordRejected, type StoreFailed } from "../services/A
 import { Signer, type SignerError } from "../services/Signer.ts"
 import * as AuditDatabase from "./AuditDatabase.ts"
 import * as AuditLog from "./AuditLog.ts"
+import * as LogOpening from "./LogOpening.ts"
 import * as SqliteBackend from "./SqliteBackend.ts"
 
 export interface Options extends Omit<AuditLog.Options, "nonce"> {
@@ -26,7 +27,7 @@ export const layer = (options: Options): Layer.Layer<AuditStore, StoreFailed | R
     AuditStore,
     Effect.gen(function* () {
       const { path, ...rest } = options
-      const origin = yield* AuditLog.originOf(yield* Signer, rest.run)
+      const origin = yield* LogOpening.originOf(yield* Signer, rest.run)
       yield* AuditDatabase.create(path)
       const backend = yield* SqliteBackend.make(path, origin)
       const nonce = randomBytes(16).toString("hex")

@@ -16,7 +16,8 @@
  * @module
  */
 import * as Effect from "effect/Effect"
-import type { StoredCheckpoint, StoreFailed } from "../services/AuditStore.ts"
+import type { Receipt, StoredCheckpoint, StoreFailed } from "../services/AuditStore.ts"
+import type { Prepared } from "./RecordIntake.ts"
 import type { LogBackend, SignatureKind, SignedHead } from "./LogBackend.ts"
 
 /** Segments that are posted and not yet durable; more wait. */
@@ -31,8 +32,10 @@ export interface Flight {
   /** Leaf hash of its last entry. */
   readonly hash: string
   readonly hashes: Uint8Array
+  /** Records that somebody waits for. */
+  readonly awaited: ReadonlyArray<Prepared>
   durable: boolean
-  resume: Resume<void> | undefined
+  readonly resumes: Set<Resume<void>>
 }
 
 /** A note and what the head shows of it. */
@@ -40,6 +43,27 @@ interface Note {
   readonly checkpoint: StoredCheckpoint
   readonly root: string
 }
+
+/** What is posted: `SegmentBuilder.take` makes it. */
+export interface Built {
+  readonly first: number
+  readonly leaves: ReadonlyArray<string>
+  readonly hashes: Uint8Array
+  /** Leaf hash of the last entry, hex. */
+  readonly hash: string
+  readonly awaited: ReadonlyArray<Prepared>
+}
+
+const flightOf = ({ awaited, first, hash, hashes, leaves }: Built): Flight => ({
+  end: first + leaves.length,
+  hash,
+  hashes,
+  awaited,
+  durable: false,
+  resumes: new Set()
+})
+
+const receiptOf = ({ hash, seq }: Prepared): Receipt => ({ seq, hash })
 
 interface Waiter {
   readonly size: number
@@ -74,6 +98,7 @@ export class LogPipeline {
   readonly #unhashed: Array<Flight> = []
   readonly #waiters = new Set<Waiter>()
   readonly #resumes = new Set<Resume<never>>()
+  readonly #receipts = new Map<Prepared, Resume<Receipt>>()
   #freed: Resume<void> | undefined
   #pending: Array<Note> = []
   #inFlight = 0
@@ -125,10 +150,12 @@ export class LogPipeline {
     this.#failure = failure
     const effect = Effect.fail(failure)
     for (const resume of this.#resumes) resume(effect)
-    for (const flight of this.#flights) flight.resume?.(effect)
+    for (const resume of this.#receipts.values()) resume(effect)
+    for (const flight of this.#flights) for (const resume of flight.resumes) resume(effect)
     for (const waiter of this.#waiters) waiter.resume(effect)
     this.#freed?.(effect)
     this.#resumes.clear()
+    this.#receipts.clear()
     this.#waiters.clear()
   }
 
@@ -139,19 +166,20 @@ export class LogPipeline {
     this.#freed = resume
   })
 
+  /** Nothing is posted that is not durable. */
+  get isIdle(): boolean {
+    return this.#inFlight === 0
+  }
+
   get hasRoom(): boolean {
     return this.#inFlight < maxSegmentsInFlight
   }
 
-  /**
-   * Posts a segment, with the notes that wait to be stored.
-   *
-   * @param hash leaf hash of the last entry, hex
-   */
-  post(first: number, leaves: ReadonlyArray<string>, hashes: Uint8Array, hash: string): Flight {
-    const flight: Flight = { end: first + leaves.length, hash, hashes, durable: false, resume: undefined }
+  /** Posts a segment, with the notes that wait to be stored. */
+  post(built: Built): Flight {
+    const flight = flightOf(built)
     this.#unhashed.push(flight)
-    this.#write(flight, first, leaves)
+    this.#write(flight, built)
     return flight
   }
 
@@ -161,20 +189,17 @@ export class LogPipeline {
    */
   postClosing(
     kind: Exclude<SignatureKind, "sign">,
-    first: number,
-    leaves: ReadonlyArray<string>,
-    hashes: Uint8Array,
-    hash: string
+    built: Built
   ): Effect.Effect<{ readonly flight: Flight; readonly head: SignedHead }, StoreFailed> {
     return Effect.async((resume) => {
       if (this.#failure !== undefined) return resume(Effect.fail(this.#failure))
-      const flight: Flight = { end: first + leaves.length, hash, hashes, durable: false, resume: undefined }
+      const flight = flightOf(built)
       const before = this.#unhashed.splice(0)
       this.#resumes.add(resume)
-      this.#sign(kind, flight.end, concat([...before.map((each) => each.hashes), hashes]), (head) => {
+      this.#sign(kind, flight.end, concat([...before.map((each) => each.hashes), built.hashes]), (head) => {
         this.#resumes.delete(resume)
         // In the same step as the note's arrival: nothing else may take the note into an earlier transaction.
-        this.#write(flight, first, leaves)
+        this.#write(flight, built)
         resume(Effect.succeed({ flight, head }))
       })
     })
@@ -185,7 +210,17 @@ export class LogPipeline {
     Effect.async((resume) => {
       if (flight.durable) return resume(Effect.void)
       if (this.#failure !== undefined) return resume(Effect.fail(this.#failure))
-      flight.resume = resume
+      flight.resumes.add(resume)
+      return Effect.sync(() => flight.resumes.delete(resume))
+    })
+
+  /** Completes when the record, which the actor accepted, is durable. */
+  readonly receipt = (record: Prepared): Effect.Effect<Receipt, StoreFailed> =>
+    Effect.async((resume) => {
+      if (record.seq >= 0 && record.seq < this.#committed.size) return resume(Effect.succeed(receiptOf(record)))
+      if (this.#failure !== undefined) return resume(Effect.fail(this.#failure))
+      this.#receipts.set(record, resume)
+      return Effect.sync(() => this.#receipts.delete(record))
     })
 
   /** Completes with a stored note that covers `size` durable entries. */
@@ -232,17 +267,17 @@ export class LogPipeline {
   #storeNotes(): void {
     if (this.#pending.length === 0 || this.#failure !== undefined) return
     if (this.#inFlight > 0 && this.#waiters.size === 0) return
-    const last = this.#flights.at(-1) ?? { end: this.#committed.size, hash: this.#committed.hash }
-    const flight = { end: last.end, hash: last.hash, hashes: new Uint8Array(0), durable: false, resume: undefined }
-    this.#write(flight, last.end, [])
+    const { end, hash } = this.#flights.at(-1) ?? { end: this.#committed.size, hash: this.#committed.hash }
+    const alone = { first: end, leaves: [], hashes: new Uint8Array(0), hash, awaited: [] }
+    this.#write(flightOf(alone), alone)
   }
 
-  #write(flight: Flight, first: number, leaves: ReadonlyArray<string>): void {
+  #write(flight: Flight, { first, hashes, leaves }: Built): void {
     const notes = this.#pending
     this.#pending = []
     this.#inFlight++
     this.#flights.push(flight)
-    const segment = { first, leaves, hashes: flight.hashes, notes: notes.map((note) => note.checkpoint) }
+    const segment = { first, leaves, hashes, notes: notes.map((note) => note.checkpoint) }
     this.#backend.write(segment, () => this.#onDurable(notes))
   }
 
@@ -253,7 +288,11 @@ export class LogPipeline {
     this.#committed = { size: flight.end, hash: flight.hash }
     flight.durable = true
     for (const note of notes) this.#publish(note)
-    flight.resume?.(Effect.void)
+    for (const record of flight.awaited) {
+      this.#receipts.get(record)?.(Effect.succeed(receiptOf(record)))
+      this.#receipts.delete(record)
+    }
+    for (const resume of flight.resumes) resume(Effect.void)
     const freed = this.#freed
     this.#freed = undefined
     freed?.(Effect.void)

@@ -19,6 +19,8 @@ export interface Prepared {
   readonly data: string
   readonly source: string
   readonly type: string
+  /** Somebody waits until it is durable. */
+  readonly awaited: boolean
   seq: number
   hash: string
 }
@@ -76,7 +78,7 @@ export const controlData = (data: unknown): string => {
   return encoded.right
 }
 
-const prepareOne = (record: AuditRecord): Prepared => {
+const prepareOne = (record: AuditRecord, awaited: boolean): Prepared => {
   const { source, type } = record
   checkNames(type, source)
   const data = controlData(record.data)
@@ -89,18 +91,18 @@ const prepareOne = (record: AuditRecord): Prepared => {
       throw new RecordRejected({ member: "data", reason })
     }
   }
-  return { data, source, type, seq: -1, hash: "" }
+  return { data, source, type, awaited, seq: -1, hash: "" }
 }
 
 /** Every record counts as at least its share of the mailbox, so that one weight bounds records and text alike. */
 const leastWeight = maxQueuedUnits / maxQueuedRecords
 
 /** @throws RecordRejected when a record breaks the format; none is taken then */
-export const prepare = (records: ReadonlyArray<AuditRecord>, wallMillis: number): Records => {
+export const prepare = (records: ReadonlyArray<AuditRecord>, wallMillis: number, awaited: boolean): Records => {
   let weight = 0
   const prepared: Array<Prepared> = []
   for (let at = 0; at < records.length; at++) {
-    const one = prepareOne(records[at]!) // at is below length
+    const one = prepareOne(records[at]!, awaited) // at is below length
     prepared.push(one)
     weight += Math.max(leastWeight, one.data.length)
   }

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import * as Sha256 from "../domain/Sha256.ts"
 import type { Sequencer } from "../domain/Sequencer.ts"
 import type { Prepared } from "./RecordIntake.ts"
 
@@ -19,6 +18,7 @@ export class SegmentBuilder {
   #hashes: Array<string> = []
   #units = 0
   #records = 0
+  #awaited: Array<Prepared> = []
 
   constructor(sequencer: Sequencer) {
     this.#sequencer = sequencer
@@ -45,6 +45,7 @@ export class SegmentBuilder {
     this.#append(record.data, record.source, record.type, wallMillis)
     record.hash = this.#sequencer.hash
     this.#records++
+    if (record.awaited) this.#awaited.push(record)
   }
 
   /** Appends an entry of the store's own. */
@@ -61,22 +62,22 @@ export class SegmentBuilder {
   /** The entries since the last call; at least one. */
   take() {
     const leaves = this.#leaves
-    // A buffer of its own: structured clones copy the whole ArrayBuffer below a view.
-    const hashes = Buffer.allocUnsafeSlow(leaves.length * Sha256.digestBytes)
-    for (let at = 0; at < leaves.length; at++) {
-      hashes.write(this.#hashes[at]!, at * Sha256.digestBytes, "hex") // as many hashes as leaves
-    }
+    // Copied out of Node's buffer pool: structured clones copy the whole ArrayBuffer below a view.
+    const hashes = new Uint8Array(Buffer.from(this.#hashes.join(""), "hex"))
     const segment = {
       first: this.#sequencer.size - leaves.length,
       leaves,
       hashes,
       hash: this.#sequencer.hash,
-      records: this.#records
+      records: this.#records,
+      /** Records that somebody waits for. */
+      awaited: this.#awaited
     }
     this.#leaves = []
     this.#hashes = []
     this.#units = 0
     this.#records = 0
+    this.#awaited = []
     return segment
   }
 }

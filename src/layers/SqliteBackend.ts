@@ -31,12 +31,13 @@ export interface SqliteBackend extends LogBackend {
 }
 
 /** A thread that ends with its scope, whatever it is doing. */
-const thread = (name: string, input: WriterInput | SignerInput) =>
+const thread = (path: string, name: string, input: WriterInput | SignerInput) =>
   Effect.acquireRelease(
-    // Without execArgv the worker would load what this process was started with, such as a TypeScript loader.
-    Effect.sync(
-      () => new Worker(WorkerEntry.path(name), { workerData: input, execArgv: [], name: `agentops ${name}` })
-    ),
+    Effect.try({
+      // Without execArgv the worker would load what this process was started with, such as a TypeScript loader.
+      try: () => new Worker(WorkerEntry.path(name), { workerData: input, execArgv: [], name: `agentops ${name}` }),
+      catch: (error) => SqliteFailure.from(path, error)
+    }),
     (worker) => Effect.promise(() => worker.terminate())
   )
 
@@ -45,8 +46,8 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
   Effect.gen(function* () {
     const wakes = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
     const counter = new Int32Array(wakes)
-    const writer = yield* thread("AuditWriter", { path, wakes })
-    const signer = yield* thread("CheckpointSigner", { origin })
+    const writer = yield* thread(path, "AuditWriter", { path, wakes })
+    const signer = yield* thread(path, "CheckpointSigner", { origin })
 
     const stored: Array<() => void> = []
     const signed: Array<(head: SignedHead) => void> = []
@@ -76,7 +77,8 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
       writer.on("message", (reply: WriterReply) => {
         switch (reply._tag) {
           case "Stored":
-            return stored.shift()?.()
+            for (let at = 0; at < reply.segments; at++) stored.shift()?.()
+            return
           case "Ready":
             ready = true
             return begin()

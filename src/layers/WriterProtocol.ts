@@ -29,7 +29,8 @@ export type WriterMessage =
 /** In the order of the messages. `Failed` is the last one. */
 export type WriterReply =
   | { readonly _tag: "Ready" }
-  | { readonly _tag: "Stored" }
+  /** The next so many segments are durable: one transaction. */
+  | { readonly _tag: "Stored"; readonly segments: number }
   | { readonly _tag: "Finished" }
   | { readonly _tag: "Failed"; readonly code: string; readonly message: string }
 
