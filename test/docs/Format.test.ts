@@ -37,8 +37,6 @@ const mostProofHashes = () => {
   return most
 }
 
-const says = (text: string) => assert.include(page.replaceAll(/\s+/g, " "), text)
-
 describe("docs/format.md", () => {
   it("has every verdict with its exit status, in the code's order", () => {
     const rows = Pages.table(page, "verdict").map(([verdict, status]) => [verdict, Number(status)])
@@ -67,15 +65,15 @@ describe("docs/format.md", () => {
 
   it("has the intervals of the recorder", () => {
     const { defaults } = Schedule
-    says(`at most ${defaults.signAfterMillis / 1000} s after the first unsigned entry`)
-    says(`at the commit that makes it ${defaults.signAfterEntries} of them`)
-    says(
-      `after ${defaults.rotateAfterMillis / 1000} s of activity, after ${spaced(defaults.rotateAfterEntries)} entries`
-    )
-    says(`nothing for ${defaults.tickAfterMillis / 1000} s`)
-    says(`stepped by more than ${Sequencer.maxStepMillis / 1000} s`)
-    says(`A line of at most ${spaced(ConsoleLines.maxPieceBytes)} bytes has neither`)
-    says(`stayed without LF for ${ConsoleTee.idleMillis / 1000} s`)
+    const text = page.replaceAll(/\s+/g, " ")
+    assert.include(text, `at most ${defaults.signAfterMillis / 1000} s after the first unsigned entry`)
+    assert.include(text, `at the commit that makes it ${defaults.signAfterEntries} of them`)
+    assert.include(text, `after ${defaults.rotateAfterMillis / 1000} s of activity`)
+    assert.include(text, `after ${spaced(defaults.rotateAfterEntries)} entries with the \`log.key\``)
+    assert.include(text, `nothing for ${defaults.tickAfterMillis / 1000} s`)
+    assert.include(text, `stepped by more than ${Sequencer.maxStepMillis / 1000} s`)
+    assert.include(text, `A line of at most ${spaced(ConsoleLines.maxPieceBytes)} bytes has neither`)
+    assert.include(text, `stayed without LF for ${ConsoleTee.idleMillis / 1000} s`)
   })
 
   it("has the tables of audit.db word for word", () => {
