@@ -8,31 +8,23 @@
  * @module
  */
 import * as Either from "effect/Either"
-import * as Schema from "effect/Schema"
 import { Anchoring } from "./Anchoring.ts"
 import type * as Bundle from "./Bundle.ts"
 import * as Checkpoint from "./Checkpoint.ts"
 import * as CheckpointKeys from "./CheckpointKeys.ts"
 import { Claims } from "./Claims.ts"
 import * as Commitment from "./Commitment.ts"
-import * as ControlEntry from "./ControlEntry.ts"
 import * as Entry from "./Entry.ts"
 import { Findings } from "./Findings.ts"
 import type * as Jcs from "./Jcs.ts"
-import * as LogIdentity from "./LogIdentity.ts"
 import * as MerkleTree from "./MerkleTree.ts"
 import * as Sha256 from "./Sha256.ts"
 import * as SignedNote from "./SignedNote.ts"
+import { Succession } from "./Succession.ts"
 import * as TlogPolicy from "./TlogPolicy.ts"
 import * as Verdict from "./Verdict.ts"
 import type { VerifyOptions } from "./VerifyOptions.ts"
 import type * as Vkey from "./Vkey.ts"
-
-const decodeKey = Schema.decodeUnknownEither(ControlEntry.LogKey)
-const decodeClose = Schema.decodeUnknownEither(ControlEntry.LogClose)
-const decodeAbort = Schema.decodeUnknownEither(ControlEntry.LogAbort)
-const decodeDrop = Schema.decodeUnknownEither(ControlEntry.LogDrop)
-const decodeClock = Schema.decodeUnknownEither(ControlEntry.LogClock)
 
 /** A stretch of entries that were checked elsewhere, each with no part in the steering of verification. */
 export interface Stretch {
@@ -51,7 +43,7 @@ export class Verifier {
   readonly #options: VerifyOptions
   readonly #headerOrigin: string
   readonly #tree = new MerkleTree.Accumulator()
-  #identity: LogIdentity.LogIdentity | undefined
+  readonly #succession: Succession
   /** Records met, for the order of conclusions. */
   #position = 0
   #lastHash = Entry.zeroHash
@@ -60,14 +52,6 @@ export class Verifier {
   #open: Array<string> = []
   #withheld = 0
   #disclosed = 0
-  #epochKey: Vkey.Vkey | undefined
-  #epochs = 0
-  /** Where the present epoch begins. */
-  #epochStart = 0
-  /** `log.key` whose epoch's last checkpoint has not come yet. */
-  #nextKey: { readonly at: number; readonly key: Vkey.Vkey } | undefined
-  #closed = false
-  #abortedAt: number | undefined
   #checkpoints = 0
   /** Size and root of the last valid checkpoint, and the policy's witnesses that cosigned it. */
   #signed = { size: 0, root: MerkleTree.emptyRoot }
@@ -84,6 +68,7 @@ export class Verifier {
     this.#options = options
     this.#anchoring = new Anchoring(options, this.#findings)
     this.#claims = new Claims(headerOrigin, options, this.#findings)
+    this.#succession = new Succession(headerOrigin, this.#claims, this.#findings)
   }
 
   /** Whether a conclusion was reached that no later record can change. */
@@ -121,8 +106,9 @@ export class Verifier {
 
   /** Whether the entries that come next may be skipped. */
   get canSkip(): boolean {
-    const waits = this.#nextKey ?? this.#ahead ?? this.#brokenAt ?? this.#refuted
-    return !this.isDecided && this.#identity !== undefined && !this.#closed && waits === undefined
+    const { identity, isClosed, unclosedKeyAt } = this.#succession
+    const waits = unclosedKeyAt ?? this.#ahead ?? this.#brokenAt ?? this.#refuted
+    return !this.isDecided && identity !== undefined && !isClosed && waits === undefined
   }
 
   #conclude(verdict: Verdict.Verdict, firstBad: Verdict.SeqRange | null, why: string): void {
@@ -163,10 +149,11 @@ export class Verifier {
     const bad = (why: string) => this.#conclude("TAMPERED", [seq, seq], why)
     if (Either.isLeft(decoded)) return bad(decoded.left.message)
     const entry = decoded.right
-    if (this.#closed) return bad("an entry after log.close")
-    if (this.#nextKey !== undefined) {
-      const at = this.#nextKey.at
-      return this.#conclude("TAMPERED", [at, at], "log.key without the closing checkpoint of the epoch before")
+    const { isClosed, unclosedKeyAt } = this.#succession
+    if (isClosed) return bad("an entry after log.close")
+    if (unclosedKeyAt !== undefined) {
+      const why = "log.key without the closing checkpoint of the epoch before"
+      return this.#conclude("TAMPERED", [unclosedKeyAt, unclosedKeyAt], why)
     }
     if (this.#ahead !== undefined) return bad(`a checkpoint of size ${this.#ahead} stands before this entry`)
     if (entry.seq !== seq) return bad(`its seq is ${entry.seq}`)
@@ -178,8 +165,9 @@ export class Verifier {
     else if ((entry.type === "log.open") !== (seq === 0)) {
       return bad(seq === 0 ? "the log does not begin with log.open" : "a second log.open")
     } else if (Entry.isControlType(entry.type)) {
-      const wrong = this.#control(entry)
-      if (wrong !== undefined) return bad(wrong)
+      const taken = this.#succession.take(entry)
+      if (Either.isLeft(taken)) return bad(taken.left)
+      this.#countCheckpoints(taken.right.storedCheckpoints, seq)
     }
     this.#withheld += this.#open.length
     this.#open = [...Commitment.commitmentsIn(entry.data)]
@@ -208,64 +196,12 @@ export class Verifier {
     this.#claims.check(this.#tree)
   }
 
-  #control(entry: Entry.Entry): string | undefined {
-    switch (entry.type) {
-      case "log.open": {
-        const identity = LogIdentity.decode(entry.data, this.#headerOrigin)
-        if (Either.isLeft(identity)) return identity.left
-        this.#identity = identity.right
-        this.#epochKey = identity.right.key
-        this.#epochs = 1
-        return this.#claims.identify(identity.right)
-      }
-      case "log.key": {
-        if (this.#abortedAt !== undefined) return "log.key after log.abort"
-        const next = decodeKey(entry.data)
-        if (Either.isLeft(next)) return "log.key lacks a member or has one of another form"
-        if (next.right.epoch !== this.#epochs) return `log.key opens epoch ${next.right.epoch}, not ${this.#epochs}`
-        const key = LogIdentity.epochKey(next.right.key, this.#headerOrigin)
-        if (Either.isLeft(key)) return key.left
-        this.#nextKey = { at: entry.seq, key: key.right }
-        return this.#countCheckpoints(next.right.checkpoints, entry.seq)
-      }
-      case "log.close": {
-        const close = decodeClose(entry.data)
-        if (Either.isLeft(close)) return "log.close lacks a member or has one of another form"
-        this.#closed = true
-        return this.#countCheckpoints(close.right.checkpoints, entry.seq)
-      }
-      case "log.abort": {
-        const abort = decodeAbort(entry.data)
-        if (Either.isLeft(abort)) return "log.abort lacks a member or has one of another form"
-        this.#abortedAt ??= entry.seq
-        this.#findings.remark(
-          `entries from ${abort.right.signed} on are attested by the host key only: ${abort.right.cause}`
-        )
-        return undefined
-      }
-      case "log.drop": {
-        const drop = decodeDrop(entry.data)
-        if (Either.isLeft(drop)) return "log.drop lacks a member or has one of another form"
-        this.#findings.remark(`entry ${entry.seq}: ${drop.right.count} records of ${drop.right.source} were dropped`)
-        return undefined
-      }
-      case "log.clock": {
-        const clock = decodeClock(entry.data)
-        if (Either.isLeft(clock)) return "log.clock lacks a member or has one of another form"
-        this.#findings.remark(`CLOCK: the wall clock stepped by ${clock.right.step_ms} ms before entry ${entry.seq}`)
-        return undefined
-      }
-      default:
-        return undefined
-    }
-  }
-
   /** Our recorder says how many checkpoints it had stored, so that a deleted one is missed. */
-  #countCheckpoints(stored: number | undefined, seq: number): string | undefined {
-    if (stored === undefined || stored === this.#checkpoints) return undefined
+  #countCheckpoints(stored: number | undefined, seq: number): void {
+    if (stored === undefined || stored === this.#checkpoints) return
+    const { epochStart } = this.#succession
     const why = `${stored} checkpoints were stored before entry ${seq} and ${this.#checkpoints} are here`
-    this.#conclude("TAMPERED", [this.#epochStart, Math.max(this.#epochStart, seq - 1)], why)
-    return undefined
+    this.#conclude("TAMPERED", [epochStart, Math.max(epochStart, seq - 1)], why)
   }
 
   /** A salt and value for the entry just before. */
@@ -294,16 +230,11 @@ export class Verifier {
     if (Either.isLeft(parsed))
       return bad(upTo(this.size), `the checkpoint behind entry ${this.size - 1}: ${parsed.left.message}`)
     const { origin, root, size } = parsed.right
-    const identity = this.#identity
-    const epochKey = this.#epochKey
-    if (identity === undefined || epochKey === undefined) return bad([0, 0], "a checkpoint before log.open")
-    if (origin !== identity.origin) return bad(upTo(this.size), `a checkpoint of ${origin}`)
+    const needs = this.#succession.needsAt(size)
+    if (needs === undefined) return bad([0, 0], "a checkpoint before log.open")
+    if (origin !== this.#headerOrigin) return bad(upTo(this.size), `a checkpoint of ${origin}`)
     if (first === 0 && size !== 1 && size <= this.size) return bad([0, 0], "the opening checkpoint is missing")
-    const aborted = this.#abortedAt !== undefined && size > this.#abortedAt
-    const wrongSignature = CheckpointKeys.wrongSignature(note.right, size, [
-      { key: epochKey, who: `the key of epoch ${this.#epochs - 1}`, required: !aborted },
-      { key: identity.host, who: "the host key", required: size === 1 || aborted || identity.kind === "ledger" }
-    ])
+    const wrongSignature = CheckpointKeys.wrongSignature(note.right, size, needs)
     if (size > this.size) {
       if (wrongSignature === undefined) this.#ahead = Math.max(this.#ahead ?? 0, size)
       else if (this.#ahead === undefined) bad(upTo(this.size), wrongSignature)
@@ -327,13 +258,7 @@ export class Verifier {
     this.#cosigners = cosigned.right
     this.#signed = { size, root }
     this.#checkpoints++
-    if (this.#nextKey !== undefined) {
-      this.#epochKey = this.#nextKey.key
-      this.#epochs++
-      this.#epochStart = size
-      this.#claims.epochKey(this.#nextKey.key)
-      this.#nextKey = undefined
-    }
+    this.#succession.signedAt(size)
     const fork = this.#claims.confirm()
     if (fork !== undefined) this.#conclude(fork.verdict, fork.verdict === "FORKED" ? null : upTo(fork.size), fork.why)
   }
@@ -371,7 +296,7 @@ export class Verifier {
   /** The verdict on a log without contradictions: docs/format.md, section 6, from TRUNCATED on. */
   #judge(): Verdict.Conclusion {
     const size = this.size
-    const identity = this.#identity
+    const { identity, isAborted, isClosed } = this.#succession
     if (identity === undefined) return Verdict.conclude("MALFORMED", null, "there is no entry")
     const refuted = this.#claims.unconfirmed()
     if (refuted !== undefined) {
@@ -403,10 +328,10 @@ export class Verifier {
       const range: Verdict.SeqRange = [this.#signed.size, size - 1]
       return Verdict.conclude("UNSIGNED TAIL", range, `${Verdict.describeRange(range)} carry no signature`)
     }
-    if (this.#abortedAt !== undefined) {
+    if (isAborted) {
       return Verdict.conclude("INCOMPLETE", null, "the recorder was killed; the host key closed the log afterwards")
     }
-    if (!this.#closed) {
+    if (!isClosed) {
       return Verdict.conclude("INCOMPLETE", null, "no log.close: the run goes on, was killed, or its tail was removed")
     }
     return Verdict.conclude("INTACT", null, "")
@@ -423,12 +348,12 @@ export class Verifier {
       supports: this.#findings.supports,
       holdsBefore: firstBad === null ? this.#signed.size : Math.min(firstBad[0], this.#signed.size),
       origin: this.#headerOrigin,
-      host: this.#identity?.host.text ?? null,
+      host: this.#succession.identity?.host.text ?? null,
       counts: {
         entries: this.size,
         signed: this.#signed.size,
         checkpoints: this.#checkpoints,
-        epochs: this.#epochs,
+        epochs: this.#succession.epochs,
         disclosed: this.#disclosed,
         withheld: this.#withheld,
         ledger: this.#claims.ledgerRecords,
