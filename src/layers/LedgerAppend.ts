@@ -21,7 +21,7 @@ import type * as Vkey from "../domain/Vkey.ts"
 import { LedgerFailed, type LedgerStatement } from "../services/Ledger.ts"
 import { corrupt, type Location } from "./LedgerDatabase.ts"
 import * as LedgerKey from "./LedgerKey.ts"
-import { LedgerRows, type Signed } from "./LedgerRows.ts"
+import { type Epoch, LedgerRows, type Signed } from "./LedgerRows.ts"
 import { LedgerTree } from "./LedgerTree.ts"
 
 /** Whose ledger it is, and what the moment provides. */
@@ -80,14 +80,15 @@ const beginning = (setting: Setting): End => ({
   checkpoints: 0
 })
 
-/** Nothing is signed on top of what this host did not sign, and this epoch or the one before. */
+/** Nothing is signed on top of what this host did not sign, and the last epoch or the one before. */
 const checkSignatures = (
   { host, path }: Setting,
   { epoch, note, size }: Signed,
-  keys: ReadonlyArray<{ readonly epoch: number; readonly vkey: Vkey.Vkey }>
+  current: Epoch,
+  before: () => Epoch
 ): void => {
-  const signer = keys.find((key) => key.epoch === epoch)
-  if (signer === undefined) throw corrupt(path, `its last checkpoint is of epoch ${epoch}, which is not the last one`)
+  const signer = epoch === current.epoch ? current : before()
+  if (signer.epoch !== epoch) throw corrupt(path, `its last checkpoint is of epoch ${epoch}, which is not the last one`)
   for (const key of [host, signer.vkey]) {
     const result = SignedNote.check(note, key)
     if (result !== "valid") throw corrupt(path, `the signature on its checkpoint of size ${size} is ${result}`)
@@ -104,10 +105,9 @@ const end = (rows: LedgerRows, setting: Setting): End => {
   }
   const identity = rows.identity(host.name)
   const signed = rows.signed()
-  const keys = rows.epochKeys(identity)
-  const [current] = keys
-  if (identity.host.text !== host.text || current === undefined) throw corrupt(path, "it names another host key")
-  checkSignatures(setting, signed, keys)
+  const current = rows.epoch(identity)
+  if (identity.host.text !== host.text) throw corrupt(path, "it names another host key")
+  checkSignatures(setting, signed, current, () => rows.epoch(identity, current.seq))
   const tree = rows.tree(signed)
   const { entry, leaf } = rows.entry(signed.size - 1)
   const key = LedgerKey.load(keysDirectory, current.vkey.text, host.name)
@@ -116,7 +116,7 @@ const end = (rows: LedgerRows, setting: Setting): End => {
     throw new LedgerFailed({ path, reason: "key-lost", detail })
   }
   const position = { size: signed.size, hash: Sha256.leafHashHex(leaf), millis: Date.parse(entry.ts) }
-  return { position, tree, epoch: current.epoch, key, checkpoints: rows.checkpointCount() }
+  return { position, tree, epoch: current.epoch, key, checkpoints: rows.checkpointCount(current) }
 }
 
 /**

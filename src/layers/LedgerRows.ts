@@ -22,6 +22,8 @@ import { LedgerTree, type ReadTile, tailOf } from "./LedgerTree.ts"
 /** Leaf hash of a leaf's text. */
 export const leafHash = (leaf: string): Uint8Array => Sha256.leafHash(Buffer.from(leaf, "utf8"))
 
+const text = (value: unknown): string => (typeof value === "string" ? value : "")
+
 /** The latest checkpoint. */
 export interface Signed {
   readonly size: number
@@ -30,9 +32,14 @@ export interface Signed {
   readonly note: SignedNote.SignedNote
 }
 
-export interface EpochVkey {
+/** What log.open or a log.key says of the epoch that it begins. */
+export interface Epoch {
   readonly epoch: number
   readonly vkey: Vkey.Vkey
+  /** Index of that entry. */
+  readonly seq: number
+  /** Checkpoints that were stored before that entry. */
+  readonly checkpoints: number
 }
 
 /** A leaf that is known to be an entry. */
@@ -99,32 +106,26 @@ export class LedgerRows {
     return identity.right
   }
 
-  /** The last epoch keys that the ledger names, newest first: the one that signs next, and the one before it. */
-  epochKeys(identity: LogIdentity.LogIdentity): ReadonlyArray<EpochVkey> {
+  /** The newest epoch that an entry below `below` began: the end of the ledger is looked at, not all of it. */
+  epoch(identity: LogIdentity.LogIdentity, below = Number.MAX_SAFE_INTEGER): Epoch {
     // The type is a leaf's last member (RFC 8785), so that no JSON has to be parsed to find it.
-    const named = this.#query<[number, unknown]>(
-      `SELECT seq, leaf FROM entries WHERE substr(leaf,-17)='"type":"log.key"}' ORDER BY seq DESC LIMIT 2`
-    ).all()
-    const keys = named.map(([seq, leaf]): EpochVkey => {
-      const { data } = this.#decode(leaf, seq).entry
-      const vkey = LogIdentity.epochKey(typeof data["key"] === "string" ? data["key"] : "", identity.origin)
-      const epoch = data["epoch"]
-      if (Either.isLeft(vkey) || typeof epoch !== "number") throw this.#bad(`entry ${seq} names no epoch key`)
-      return { epoch, vkey: vkey.right }
-    })
-    return keys.length < 2 ? [...keys, { epoch: 0, vkey: identity.key }] : keys
+    const row = this.#query<[number, unknown]>(
+      `SELECT seq, leaf FROM entries WHERE seq<? AND substr(leaf,-17)='"type":"log.key"}' ORDER BY seq DESC LIMIT 1`
+    ).get(below)
+    if (row === undefined) return { epoch: 0, vkey: identity.key, seq: 0, checkpoints: 0 }
+    const [seq, leaf] = row
+    const { checkpoints, epoch, key } = this.#decode(leaf, seq).entry.data
+    const vkey = LogIdentity.epochKey(text(key), identity.origin)
+    if (Either.isLeft(vkey) || typeof epoch !== "number" || typeof checkpoints !== "number") {
+      throw this.#bad(`entry ${seq} names no epoch key`)
+    }
+    return { epoch, vkey: vkey.right, seq, checkpoints }
   }
 
-  /**
-   * Stored checkpoints, without counting all of them: each `log.key` says how many there were.
-   */
-  checkpointCount(): number {
-    const row = this.#query<[number, unknown]>(
-      `SELECT seq, leaf FROM entries WHERE substr(leaf,-17)='"type":"log.key"}' ORDER BY seq DESC LIMIT 1`
-    ).get()
-    const before = row === undefined ? 0 : this.#decode(row[1], row[0]).entry.data["checkpoints"]
-    const since = this.#query<[number]>("SELECT count(*) FROM checkpoints WHERE size>?").get(row?.[0] ?? 0)?.[0]
-    return (typeof before === "number" ? before : 0) + (since ?? 0)
+  /** Stored checkpoints, counted from the beginning of the epoch on. */
+  checkpointCount(epoch: Epoch): number {
+    const since = this.#query<[number]>("SELECT count(*) FROM checkpoints WHERE size>?").get(epoch.seq)?.[0]
+    return epoch.checkpoints + (since ?? 0)
   }
 
   /** Leaf hashes of entries `from` (inclusive) to `to` (exclusive), from the leaves themselves. */
@@ -187,8 +188,6 @@ export class LedgerRows {
     for (const [seq, leaf] of newestFirst.iterate(size)) yield this.#decode(leaf, seq).entry
   }
 }
-
-const text = (value: unknown): string => (typeof value === "string" ? value : "")
 
 /** What an entry says of a run; undefined for one that is not about a run. */
 const statementOf = ({ data, seq, type }: Entry.Entry): LedgerStatement | undefined => {

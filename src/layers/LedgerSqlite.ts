@@ -124,8 +124,8 @@ const appender = (
         Effect.ensuring(
           attempt(() => {
             const rows = new LedgerRows(database, path)
-            const [current] = rows.epochKeys(rows.identity(signer.ledgerOrigin))
-            if (current !== undefined) LedgerKey.load(options.keysDirectory, current.vkey.text, signer.ledgerOrigin)
+            const { vkey } = rows.epoch(rows.identity(signer.ledgerOrigin))
+            LedgerKey.load(options.keysDirectory, vkey.text, signer.ledgerOrigin)
           }),
           Effect.sync(() => rollback(database))
         )
