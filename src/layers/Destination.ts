@@ -31,10 +31,12 @@ export const fromStream = (stream: Writable): Destination => {
   const wake = () => {
     for (const callback of callbacks) callback()
   }
+  const flushing = new Set<() => void>()
   const onClosed = () => {
     if (closed) return
     closed = true
     wake()
+    for (const done of flushing) done()
   }
   // For good: an error that comes when nobody listens any more would end this process.
   stream.on("error", onClosed)
@@ -46,8 +48,13 @@ export const fromStream = (stream: Writable): Destination => {
     closed: () => closed,
     flush: Effect.async((resume) => {
       if (closed || stream.writableLength === 0) return resume(Effect.void)
-      callbacks.push(() => resume(Effect.void))
-      stream.write("", () => resume(Effect.void))
+      const done = () => {
+        flushing.delete(done)
+        resume(Effect.void)
+      }
+      flushing.add(done)
+      stream.write("", done)
+      return Effect.sync(() => flushing.delete(done))
     })
   }
 }
