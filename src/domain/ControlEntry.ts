@@ -22,8 +22,8 @@ export const RootText = Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9+/]{43}=$/
 export const LogOpen = Schema.Struct({
   format: Schema.Literal(formatName),
   kind: Schema.Literal("run", "ledger"),
-  /** Absent in a ledger. */
-  run: Schema.optional(RunId),
+  /** The empty string, or absent, in a ledger. */
+  run: Schema.optional(Schema.Union(RunId, Schema.Literal(""))),
   origin: Schema.NonEmptyString,
   host: Schema.NonEmptyString,
   key: Schema.NonEmptyString,

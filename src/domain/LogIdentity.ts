@@ -42,8 +42,9 @@ export const decode = (data: Jcs.JsonObject, headerOrigin: string): Either.Eithe
     if (host.name.split("/").at(-1) !== Vkey.hostId(host.publicKey)) {
       return yield* Either.left("the host's name does not end with the hash of its key")
     }
-    if (open.kind === "run" && open.run === undefined) return yield* Either.left("log.open names no run")
-    const run = open.kind === "run" ? (open.run ?? "") : ""
+    const run = open.run ?? ""
+    if ((open.kind === "run") !== (run !== ""))
+      return yield* Either.left("log.open of a run, and no other, names a run")
     const origin = open.kind === "run" ? `${host.name}/${run}` : host.name
     if (open.origin !== origin) return yield* Either.left("the origin does not follow from the host's name and the run")
     if (origin !== headerOrigin) return yield* Either.left(`the header claims the origin ${headerOrigin}`)

@@ -167,6 +167,7 @@ export const plan = (database: Database.Database, isNew: boolean, setting: Setti
       kind: "ledger",
       nonce: setting.nonce,
       origin: host.name,
+      run: "",
       tool: setting.tool
     })
     sign()

@@ -98,10 +98,10 @@ const acquireDirectory = (request: RunRequest, outcome: Outcome) =>
     })
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
-        const { entries, exit, isOpened } = yield* Ref.get(outcome)
+        const { entries, exit, isConcluded, isOpened } = yield* Ref.get(outcome)
         if (!isOpened) return yield* storage.discard(run)
-        // A log that could not be closed stays "running": the next command recovers it as that of a killed recorder.
-        if (entries === undefined || run.about === undefined) return
+        // What could not be concluded stays "running": the next command finishes it as that of a killed recorder.
+        if (!isConcluded || run.about === undefined) return
         const ended = new Date(yield* Clock.currentTimeMillis).toISOString()
         yield* storage.update(run.id, { ...run.about, state: "closed", ended, exit, entries })
       }).pipe(Effect.catchAll((error) => Ref.update(outcome, RunOutcome.failed(error))))
@@ -122,8 +122,9 @@ const acquireLog = (request: RunRequest, run: RunStorage.StoredRun, outcome: Out
         const { note } = yield* bounded("closing the log", store.close({ reason, exit }))
         const { root, size } = yield* store.head
         yield* Ref.update(outcome, (now) => ({ ...now, entries: size, note }))
-        if (!isInLedger) return
-        yield* bounded("closing the run in the ledger", ledger.close({ origin, size, root, state: "closed" }))
+        const end = { origin, size, root, state: "closed" } as const
+        if (isInLedger) yield* bounded("closing the run in the ledger", ledger.close(end))
+        yield* Ref.update(outcome, (now) => ({ ...now, isConcluded: true }))
       }).pipe(Effect.catchAll((error) => Ref.update(outcome, RunOutcome.failed(error))))
     )
     yield* ledger.open({ origin, key: firstKey, root: firstRoot })

@@ -15,6 +15,8 @@ export interface RunOutcome {
   readonly isOpened: boolean
   /** Whether the ledger has the run's run.open. */
   readonly isInLedger: boolean
+  /** Whether log and ledger are closed, so that nothing is left for recovery. */
+  readonly isConcluded: boolean
   /** Size of the closed log. */
   readonly entries: number | undefined
   /** The final checkpoint. */
@@ -28,6 +30,7 @@ export const initial: RunOutcome = {
   exit: 125,
   isOpened: false,
   isInLedger: false,
+  isConcluded: false,
   entries: undefined,
   note: undefined,
   failure: undefined
