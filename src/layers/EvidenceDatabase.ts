@@ -97,7 +97,10 @@ const isUnopenable = (error: unknown): boolean => /^SQLITE_(?:CANTOPEN|READONLY)
  * @throws NotAnAuditDatabase, or the error of SQLite or of the file system
  */
 export const open = (path: string): Evidence => {
-  Fs.closeSync(Fs.openSync(path, "r")) // a better message than SQLite's, and no database is ever made
+  // For a better message than SQLite's. The file itself is never opened here: closing it would drop the locks that
+  // this process may hold on it (POSIX fcntl).
+  if (Fs.statSync(path).isDirectory()) throw Object.assign(new Error("it is a directory"), { code: "EISDIR" })
+  Fs.accessSync(path, Fs.constants.R_OK)
   if (Fs.existsSync(`${path}-journal`)) return copied(path) // SQLite would roll it back in place
   try {
     return checked({ path, readonly: Fs.existsSync(`${path}-wal`) }, () => undefined)

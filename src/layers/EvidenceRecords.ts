@@ -14,7 +14,7 @@ import type { Verifier } from "../domain/Verifier.ts"
 import * as EvidenceDatabase from "./EvidenceDatabase.ts"
 
 /** A text that a column may hold, as bytes; NULL when it is none or too long. */
-const boundedText = (column: string, maxBytes: number) =>
+export const boundedText = (column: string, maxBytes: number) =>
   `CASE WHEN typeof(${column})='text' AND octet_length(${column})<=${maxBytes} THEN CAST(${column} AS BLOB) END`
 
 /** Most bytes of a note, a disclosure, a witness line or a token: a bundle's line could not carry more. */
@@ -28,7 +28,8 @@ const leafQuery = `SELECT seq, ${boundedText("leaf", Entry.maxLeafBytes)},
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-const textOf = (bytes: Uint8Array): string | undefined => {
+/** UTF-8, or undefined when it is none. */
+export const textOf = (bytes: Uint8Array): string | undefined => {
   try {
     return utf8.decode(bytes)
   } catch {
@@ -105,15 +106,18 @@ export class RecordReader {
     return bytes === null || bytes === undefined ? undefined : textOf(bytes)
   }
 
-  /** Entries by the greatest `seq`: for progress only. */
+  /** Entries by the greatest `seq`, or 0 when there is a negative one: for progress and for planning. */
   get entryCount(): number {
-    const row = EvidenceDatabase.rows<[number | null]>(this.#database, "SELECT max(seq) FROM entries").get()
-    return (row?.[0] ?? -1) + 1
+    const sql = "SELECT min(seq), max(seq) FROM entries"
+    const row = EvidenceDatabase.rows<[number | null, number | null]>(this.#database, sql).get()
+    return (row?.[0] ?? 0) < 0 ? 0 : (row?.[1] ?? -1) + 1
   }
 
-  /** All rows of entries, by growing seq. */
-  leaves(): IterableIterator<LeafRow> {
-    return EvidenceDatabase.rows<LeafRow>(this.#database, `${leafQuery} ORDER BY seq`).iterate()
+  /** Rows of entries, by growing seq: all, or those from `from` on. */
+  leaves(from?: number): IterableIterator<LeafRow> {
+    return from === undefined
+      ? EvidenceDatabase.rows<LeafRow>(this.#database, `${leafQuery} ORDER BY seq`).iterate()
+      : EvidenceDatabase.rows<LeafRow>(this.#database, `${leafQuery} WHERE seq >= ? ORDER BY seq`).iterate(from)
   }
 
   /** Smallest entry index behind which a checkpoint or a disclosure waits; Infinity when none does. */
@@ -128,8 +132,9 @@ export class RecordReader {
     this.feedAfter(verifier, -1)
   }
 
-  feedEntry(verifier: Verifier, seq: number, leaf: Uint8Array): void {
-    const text = textOf(leaf)
+  /** @param leaf stored bytes, or a text that is known to be theirs */
+  feedEntry(verifier: Verifier, seq: number, leaf: Uint8Array | string): void {
+    const text = typeof leaf === "string" ? leaf : textOf(leaf)
     if (text === undefined) verifier.refuseEntry("leaf: not UTF-8")
     else if (seq === verifier.size) verifier.entry(text)
     else verifier.refuseEntry(`it is stored under the seq ${seq}`)

@@ -6,17 +6,25 @@
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs/promises"
 import { BundleVerifier } from "../domain/BundleVerifier.ts"
+import * as FastRange from "../domain/FastRange.ts"
+import type * as MerkleTree from "../domain/MerkleTree.ts"
 import type * as Verdict from "../domain/Verdict.ts"
+import type { Verifier } from "../domain/Verifier.ts"
 import type { VerifyOptions } from "../domain/VerifyOptions.ts"
+import { BundleReader } from "./BundleReader.ts"
+import type * as Piece from "./Piece.ts"
+import * as PiecePool from "./PiecePool.ts"
 import * as VerifyIo from "./VerifyIo.ts"
 
-/** The simple, complete path: every line is decoded and fed to the verifier. */
-const readSimply = async (
+type Read = (
   file: Fs.FileHandle,
   options: VerifyOptions,
   settings: VerifyIo.Settings,
   signal: AbortSignal
-): Promise<Verdict.Report> => {
+) => Promise<Verdict.Report>
+
+/** The simple, complete path: every line is decoded and fed to the verifier. */
+const readSimply: Read = async (file, options, settings, signal) => {
   const { size } = await file.stat()
   const verifier = new BundleVerifier(options)
   const lines = new VerifyIo.LineSplitter(verifier)
@@ -32,16 +40,105 @@ const readSimply = async (
   return verifier.finish()
 }
 
-/** Verifies the bundle at `path`; "-" is the standard input. A file that is no bundle is a report, not an error. */
-export const verifyFile = Effect.fn("VerifyBundle.verifyFile")(function* (
+/** Bytes that a thread takes at a time, unless told otherwise. */
+const pieceBytes = 4 * 1024 * 1024
+
+/**
+ * Has threads check pieces of the file from `start` on, and joins what they found.
+ *
+ * @returns offset of the first line that was not read: the end, unless something there needs an explanation
+ */
+const readPieces = async (
   path: string,
+  size: number,
+  start: number,
+  verifier: BundleVerifier,
+  full: Verifier,
+  threads: number,
+  settings: VerifyIo.Settings,
+  signal: AbortSignal
+): Promise<number> => {
+  const piece = settings.piece ?? pieceBytes
+  const pool = PiecePool.open(
+    { _tag: "bundle", path, start, pieceBytes: piece, claimedSizes: full.claimedSizes },
+    threads
+  )
+  let at = start
+  const joinItem = (base: MerkleTree.CompactRange, item: Piece.Item): boolean => {
+    at = item.at
+    if (item._tag === "line") verifier.line(item.text)
+    else if (verifier.canSkip && FastRange.join(full, base, item.stretch)) verifier.countSkipped(item.stretch.count)
+    else return false
+    return !verifier.isDecided
+  }
+  try {
+    await PiecePool.joinAll(pool, Math.ceil((size - start) / piece), threads, async (result) => {
+      signal.throwIfAborted()
+      if (result.first === undefined) return true
+      if (result.first !== at) return false
+      const base = full.range
+      if (!result.items.every((item) => joinItem(base, item))) return false
+      at = result.end
+      settings.onProgress?.(at, size)
+      if (verifier.wantsToSettle) await verifier.settle()
+      return result.isWhole
+    })
+  } finally {
+    await pool.close()
+  }
+  return at
+}
+
+const read = async (
+  path: string,
+  file: Fs.FileHandle,
   options: VerifyOptions,
-  settings: VerifyIo.Settings = {}
-): Effect.fn.Return<Verdict.Report, VerifyIo.VerifyIoError> {
+  settings: VerifyIo.Settings,
+  signal: AbortSignal
+): Promise<Verdict.Report> => {
+  const stat = await file.stat()
+  const verifier = new BundleVerifier(options)
+  const onProgress = (done: number) => settings.onProgress?.(done, Math.max(stat.size, done))
+  const threads = stat.isFile() ? VerifyIo.threadsFor(settings, stat.size) : 1
+  const reader = new BundleReader(verifier)
+  const start = await reader.read(file, stat.isFile() ? 0 : null, threads > 1, signal, onProgress)
+  if (threads > 1 && !reader.isDone) {
+    const full = verifier.canSkip ? verifier.full : undefined
+    const at =
+      full === undefined ? start : await readPieces(path, stat.size, start, verifier, full, threads, settings, signal)
+    if (!verifier.isDecided) await new BundleReader(verifier).read(file, at, false, signal, onProgress)
+  }
+  return verifier.finish()
+}
+
+const verifyWith = (path: string, options: VerifyOptions, settings: VerifyIo.Settings, work: Read) => {
   const failed = VerifyIo.ioError(path)
-  return yield* Effect.acquireUseRelease(
+  return Effect.acquireUseRelease(
     Effect.tryPromise({ try: () => Fs.open(path === "-" ? "/dev/stdin" : path, "r"), catch: failed }),
-    (file) => Effect.tryPromise({ try: (signal) => readSimply(file, options, settings, signal), catch: failed }),
+    (file) =>
+      Effect.mapError(
+        VerifyIo.attempt((signal) => work(file, options, settings, signal)),
+        failed
+      ),
     (file) => Effect.promise(() => file.close().catch(() => undefined))
   )
-})
+}
+
+/** Verifies the bundle at `path`; "-" is the standard input. A file that is no bundle is a report, not an error. */
+export const verifyFile = Effect.fn("VerifyBundle.verifyFile")(
+  (
+    path: string,
+    options: VerifyOptions,
+    settings: VerifyIo.Settings = {}
+  ): Effect.Effect<Verdict.Report, VerifyIo.VerifyIoError> =>
+    verifyWith(path, options, settings, (...rest) => read(path, ...rest))
+)
+
+/** As `verifyFile`, through the complete path alone: what the fast paths are held against. */
+export const verifyFileSimply = Effect.fn("VerifyBundle.verifyFileSimply")(
+  (
+    path: string,
+    options: VerifyOptions,
+    settings: VerifyIo.Settings = {}
+  ): Effect.Effect<Verdict.Report, VerifyIo.VerifyIoError> => verifyWith(path, options, settings, readSimply)
+)

@@ -5,14 +5,20 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fs from "node:fs/promises"
 import { unreadable } from "../domain/BundleVerifier.ts"
 import * as Entry from "../domain/Entry.ts"
 import * as Jcs from "../domain/Jcs.ts"
+import * as FastRange from "../domain/FastRange.ts"
+import type * as MerkleTree from "../domain/MerkleTree.ts"
 import type * as Verdict from "../domain/Verdict.ts"
 import { Verifier } from "../domain/Verifier.ts"
 import type { VerifyOptions } from "../domain/VerifyOptions.ts"
+import { DatabaseReader } from "./DatabaseReader.ts"
 import * as EvidenceDatabase from "./EvidenceDatabase.ts"
 import { RecordReader } from "./EvidenceRecords.ts"
+import type * as Piece from "./Piece.ts"
+import * as PiecePool from "./PiecePool.ts"
 import * as VerifyIo from "./VerifyIo.ts"
 
 /** An entry of the installation's ledger about this log. */
@@ -54,71 +60,174 @@ const withOrphan = (report: Verdict.Report, orphan: number | undefined): Verdict
     ? report
     : { ...report, verdict: "MALFORMED", firstBad: null, why: `a disclosure of entry ${orphan}, which is not there` }
 
-/** Rows between two looks at the event loop. */
-const rowsPerTurn = 2048
+const pause = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+/** Rows between two looks at the event loop, where they are read one by one. */
+const rowsPerTurn = 1024
 
-/** The simple, complete path: every row is decoded and fed to the verifier. */
-const readSimply = async (
+/** Entries that a thread takes at a time, unless told otherwise. */
+const pieceEntries = 16_384
+
+/** One verification of an open database. */
+class Verification {
+  readonly #evidence: EvidenceDatabase.Evidence
+  readonly #settings: Settings
+  readonly #signal: AbortSignal
+  readonly #records: RecordReader
+  readonly #verifier: Verifier
+  readonly #total: number
+
+  constructor(evidence: EvidenceDatabase.Evidence, options: VerifyOptions, settings: Settings, signal: AbortSignal) {
+    this.#evidence = evidence
+    this.#settings = settings
+    this.#signal = signal
+    this.#records = new RecordReader(evidence.database)
+    this.#verifier = new Verifier(originOf(this.#records.firstLeaf), options)
+    this.#total = this.#records.entryCount
+    feedLedger(this.#verifier, settings.ledger ?? [])
+  }
+
+  /** Feeds everything, the entries by `read`. */
+  async run(read: () => Promise<void>): Promise<Verdict.Report> {
+    let orphan: number | undefined
+    try {
+      this.#records.feedBefore(this.#verifier)
+      await read()
+      this.#records.feedEnd(this.#verifier)
+      orphan = this.#records.orphan
+    } catch (error) {
+      if (!EvidenceDatabase.isDamage(error)) throw error
+      this.#verifier.malformed(`the database is damaged: ${error instanceof Error ? error.message : String(error)}`)
+    } finally {
+      this.#records.close()
+    }
+    return withOrphan(await this.#verifier.finish(), orphan)
+  }
+
+  /** Lets the event loop and the verifier's waiting work go on. */
+  readonly #turn = async (seq: number): Promise<void> => {
+    await pause()
+    this.#signal.throwIfAborted()
+    this.#settings.onProgress?.(Math.min(seq, this.#total), this.#total)
+    if (this.#verifier.wantsToSettle) await this.#verifier.settle()
+  }
+
+  /** The simple, complete path: every row is decoded and fed to the verifier. All rows, or those from `from` on. */
+  async readSimply(from?: number): Promise<void> {
+    const verifier = this.#verifier
+    for (const [seq, leaf, bytes] of this.#records.leaves(from)) {
+      if (verifier.isDecided) return
+      const at = verifier.size
+      if (leaf === null) verifier.refuseEntry(`leaf: ${bytes === null ? "not text" : `${bytes} bytes long`}`)
+      else this.#records.feedEntry(verifier, seq, leaf)
+      this.#records.feedAfter(verifier, at)
+      // Rows are read in turn: memory stays flat.
+      // oxlint-disable-next-line no-await-in-loop
+      if (at % rowsPerTurn === rowsPerTurn - 1) await this.#turn(at + 1)
+    }
+  }
+
+  /** The fast path, as far as it goes, then the simple one. */
+  async read(bytes: number): Promise<void> {
+    const threads = VerifyIo.threadsFor(this.#settings, bytes)
+    const total = this.#total
+    if (total === 0) return this.readSimply()
+    const reader = new DatabaseReader(this.#verifier, this.#records, this.#evidence)
+    const start = await reader.read(0, total, threads > 1, this.#turn)
+    if (threads > 1 && this.#verifier.canSkip && start < total) {
+      await this.#readPieces(start, threads)
+      await this.readSimply(await reader.read(this.#verifier.size, total, false, this.#turn))
+    } else await this.readSimply(start)
+  }
+
+  /** Has threads check pieces from `start` on and joins what they found, up to what needs an explanation. */
+  async #readPieces(start: number, threads: number): Promise<void> {
+    const piece = this.#settings.piece ?? pieceEntries
+    const verifier = this.#verifier
+    const pool = PiecePool.open(
+      {
+        _tag: "database",
+        path: this.#evidence.source.path,
+        start,
+        end: this.#total,
+        pieceEntries: piece,
+        claimedSizes: verifier.claimedSizes
+      },
+      threads
+    )
+    try {
+      await PiecePool.joinAll(pool, Math.ceil((this.#total - start) / piece), threads, async (result) => {
+        this.#signal.throwIfAborted()
+        const base = verifier.range
+        if (!result.items.every((item) => this.#join(base, item))) return false
+        await this.#turn(result.end)
+        return result.isWhole
+      })
+    } finally {
+      await pool.close()
+    }
+  }
+
+  #join(base: MerkleTree.CompactRange, item: Piece.Item): boolean {
+    const verifier = this.#verifier
+    if (item.at !== verifier.size) return false
+    if (item._tag === "line") {
+      this.#records.feedEntry(verifier, item.at, item.text)
+      this.#records.feedAfter(verifier, item.at)
+    } else {
+      const last = item.at + item.stretch.count - 1
+      if (this.#records.nextIndex < last || !FastRange.join(verifier, base, item.stretch)) return false
+      this.#records.feedAfter(verifier, last)
+    }
+    return !verifier.isDecided
+  }
+}
+
+type Work = (
   evidence: EvidenceDatabase.Evidence,
   options: VerifyOptions,
   settings: Settings,
   signal: AbortSignal
-): Promise<Verdict.Report> => {
-  const records = new RecordReader(evidence.database)
-  const verifier = new Verifier(originOf(records.firstLeaf), options)
-  feedLedger(verifier, settings.ledger ?? [])
-  const total = records.entryCount
-  let orphan: number | undefined
-  try {
-    records.feedBefore(verifier)
-    for (const [seq, leaf, bytes] of records.leaves()) {
-      if (verifier.isDecided) break
-      const at = verifier.size
-      if (leaf === null) verifier.refuseEntry(`leaf: ${bytes === null ? "not text" : `${bytes} bytes long`}`)
-      else records.feedEntry(verifier, seq, leaf)
-      records.feedAfter(verifier, at)
-      if (at % rowsPerTurn === rowsPerTurn - 1) {
-        // Rows are read in turn: memory stays flat.
-        // oxlint-disable-next-line no-await-in-loop
-        await turn()
-        signal.throwIfAborted()
-        settings.onProgress?.(at + 1, total)
-        // oxlint-disable-next-line no-await-in-loop
-        if (verifier.wantsToSettle) await verifier.settle()
-      }
+) => Promise<Verdict.Report>
+
+const words = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const verifyWith = (
+  path: string,
+  options: VerifyOptions,
+  settings: Settings,
+  work: Work
+): Effect.Effect<Verdict.Report, VerifyIo.VerifyIoError> => {
+  const report = Effect.acquireUseRelease(
+    Effect.try({ try: () => EvidenceDatabase.open(path), catch: (error) => error }),
+    (evidence) => VerifyIo.attempt((signal) => work(evidence, options, settings, signal)),
+    (evidence) => Effect.sync(() => evidence.close())
+  )
+  return Effect.catchAll(report, (error) => {
+    if (error instanceof EvidenceDatabase.NotAnAuditDatabase) {
+      return Effect.succeed(unreadable(`not an audit database: ${error.message}`))
     }
-    records.feedEnd(verifier)
-    orphan = records.orphan
-  } catch (error) {
-    if (!EvidenceDatabase.isDamage(error)) throw error
-    verifier.malformed(`the database is damaged: ${error instanceof Error ? error.message : String(error)}`)
-  } finally {
-    records.close()
-  }
-  return withOrphan(await verifier.finish(), orphan)
+    return EvidenceDatabase.isDamage(error)
+      ? Effect.succeed(unreadable(`not a readable database: ${words(error)}`))
+      : VerifyIo.ioError(path)(error)
+  })
 }
 
 /** Verifies the database at `path`. A file that is no audit database is a report, not an error. */
-export const verifyFile = Effect.fn("VerifyDatabase.verifyFile")(function* (
-  path: string,
-  options: VerifyOptions,
-  settings: Settings = {}
-): Effect.fn.Return<Verdict.Report, VerifyIo.VerifyIoError> {
-  const failed = VerifyIo.ioError(path)
-  const report = Effect.acquireUseRelease(
-    Effect.try({ try: () => EvidenceDatabase.open(path), catch: (error) => error }),
-    (evidence) => VerifyIo.attempt((signal) => readSimply(evidence, options, settings, signal)),
-    (evidence) => Effect.sync(() => evidence.close())
-  )
-  return yield* Effect.catchAll(report, (error) =>
-    error instanceof EvidenceDatabase.NotAnAuditDatabase
-      ? Effect.succeed(unreadable(`not an audit database: ${error.message}`))
-      : EvidenceDatabase.isDamage(error)
-        ? Effect.succeed(
-            unreadable(`not a readable database: ${error instanceof Error ? error.message : String(error)}`)
-          )
-        : failed(error)
-  )
-})
+export const verifyFile = Effect.fn("VerifyDatabase.verifyFile")(
+  (path: string, options: VerifyOptions, settings: Settings = {}) =>
+    verifyWith(path, options, settings, async (...open) => {
+      const verification = new Verification(...open)
+      const { size } = await Fs.stat(path)
+      return verification.run(() => verification.read(size))
+    })
+)
+
+/** As `verifyFile`, through the complete path alone: what the fast paths are held against. */
+export const verifyFileSimply = Effect.fn("VerifyDatabase.verifyFileSimply")(
+  (path: string, options: VerifyOptions, settings: Settings = {}) =>
+    verifyWith(path, options, settings, async (...open) => {
+      const verification = new Verification(...open)
+      return verification.run(() => verification.readSimply())
+    })
+)

@@ -6,12 +6,15 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Fs from "node:fs/promises"
+import * as Os from "node:os"
 import * as Bundle from "../domain/Bundle.ts"
 
 /** The file could not be read; nothing is known about what it holds. */
 export class VerifyIoError extends Data.TaggedError("VerifyIoError")<{
   readonly path: string
   readonly reason: string
+  /** Whether there is no such file. */
+  readonly isMissing: boolean
 }> {
   override get message(): string {
     return `cannot read ${this.path}: ${this.reason}`
@@ -24,6 +27,8 @@ export interface Settings {
   readonly threads?: number | undefined
   /** Called from time to time: bytes of the file that were read, of how many. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined
+  /** Bytes of a bundle, or entries of a database, that a thread takes at a time. */
+  readonly piece?: number | undefined
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -41,7 +46,7 @@ export const ioError =
     if (cause instanceof VerifyIoError) return cause
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
     const text = cause instanceof Error ? cause.message : String(cause)
-    return new VerifyIoError({ path, reason: reasons[code] ?? text })
+    return new VerifyIoError({ path, reason: reasons[code] ?? text, isMissing: code === "ENOENT" })
   }
 
 /** Runs `work`; an interruption aborts it and waits until it has ended, so that what it uses can be closed. */
@@ -53,6 +58,14 @@ export const attempt = <A>(work: (signal: AbortSignal) => Promise<A>): Effect.Ef
     )
     return Effect.promise(() => running)
   })
+
+/** Files below this size are not worth the start of threads, in bytes. */
+const smallFile = 16 * 1024 * 1024
+const mostThreads = 4
+
+/** Threads for a file of `bytes`. */
+export const threadsFor = (settings: Settings, bytes: number): number =>
+  settings.threads ?? (bytes < smallFile ? 1 : Math.min(mostThreads, Os.availableParallelism()))
 
 /** Bytes that one read asks for. */
 export const chunkBytes = 1024 * 1024
