@@ -55,7 +55,7 @@ export const terminalSize = UserTerminal.size
 const toRecord = (data: ConsoleLines.ConsoleLine): AuditRecord => ({
   type: "console",
   source: "agent",
-  data: { ...data }
+  data
 })
 
 /** Plain callbacks only: one per guest. */

@@ -10,6 +10,7 @@
  * @module
  */
 import { spawnSync } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { isatty, ReadStream } from "node:tty"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -43,19 +44,38 @@ export const size = (): TerminalSize | undefined => {
   return columns > 0 && rows > 0 ? { columns, rows } : undefined
 }
 
-/** Raw mode until the scope closes. */
+/** Whether this process may read the terminal and set its modes: a background job that does is stopped by the kernel. */
+const inForeground = (): boolean => {
+  if (process.platform !== "linux") return true
+  try {
+    const stat = readFileSync("/proc/self/stat", "latin1")
+    // proc_pid_stat(5), after the command's name: state ppid pgrp session tty_nr tpgid
+    const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    return group === foreground
+  } catch {
+    return true
+  }
+}
+
+/** Raw mode until the scope closes, whenever this process is in the foreground. */
 const rawMode = (keys: ReadStream) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const saved = stty("-g")
-      const enter = () => {
-        if (saved === undefined || stty("raw", "-echo", "-iexten") === undefined) keys.setRawMode(true)
-      }
+      let saved: string | undefined
+      let raw = false
       const leave = () => {
-        if (saved === undefined || stty(saved) === undefined) keys.setRawMode(false)
+        if (raw && (saved === undefined || stty(saved) === undefined)) keys.setRawMode(false)
+        raw = false
+      }
+      /** True when the terminal is in raw mode now. */
+      const enter = () => {
+        if (!inForeground()) return false
+        saved ??= stty("-g")
+        if (saved === undefined || stty("raw", "-echo", "-iexten") === undefined) keys.setRawMode(true)
+        raw = true
+        return true
       }
       process.once("exit", leave)
-      enter()
       return { enter, leave }
     }),
     ({ leave }) =>
@@ -123,11 +143,14 @@ export const attach = (guest: Guest, to: GuestInput): Effect.Effect<void, never,
       (stream) => Effect.sync(() => stream.destroy())
     )
     const { enter, leave } = yield* rawMode(keys)
+    const foreground = enter()
     yield* pump(keys, to, () => Effect.runSync(guest.signal("SIGHUP")))
+    if (!foreground) keys.pause()
     yield* JobControl.listen({
       beforeStop: leave,
       afterContinue: () => {
-        enter()
+        if (!enter()) return void keys.pause()
+        keys.resume()
         copySize(guest, freshSize())
       }
     })

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { createHash } from "node:crypto"
 import { existsSync, readFileSync, realpathSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -15,6 +15,9 @@ import {
   type OutputHandler,
   statusOf
 } from "../../src/services/ContainerRuntime.ts"
+
+// Real processes, on machines that may be busy.
+vi.setConfig({ testTimeout: 60_000 })
 
 const spec = (script: string, more: Partial<GuestSpec> = {}): GuestSpec => ({
   command: "/bin/bash",
@@ -180,14 +183,11 @@ describe("ContainerRuntimeLocal with pipes", () => {
     })
   )
 
-  it.live(
-    "a daemon that left the session cannot keep the run open: its stream is abandoned, and that is said",
-    () =>
-      Effect.gen(function* () {
-        const { stdout, drained } = yield* run(spec("setsid sleep 6 & echo main"))
-        assert.deepStrictEqual([stdout, drained], ["main\n", { stdout: "abandoned", stderr: "abandoned" }])
-      }),
-    15_000
+  it.live("a daemon that left the session cannot keep the run open: its stream is abandoned, and that is said", () =>
+    Effect.gen(function* () {
+      const { stdout, drained } = yield* run(spec("setsid sleep 6 & echo main"))
+      assert.deepStrictEqual([stdout, drained], ["main\n", { stdout: "abandoned", stderr: "abandoned" }])
+    })
   )
 
   it.live("stop asks with SIGTERM first, and what the guest says then is read", () =>
@@ -266,30 +266,27 @@ describe("ContainerRuntimeLocal on a terminal", () => {
     })
   )
 
-  it.live(
-    "100 MB are neither lost nor changed although the reader stops again and again",
-    () =>
-      using(tty("stty -opost; head -c 100000000 /dev/zero | tr '\\0' x; printf END"), (guest) =>
-        Effect.gen(function* () {
-          const hash = createHash("sha256")
-          let bytes = 0
-          collect(guest, {
-            onChunk: (stream, chunk) => {
-              hash.update(chunk)
-              const before = bytes
-              bytes += chunk.length
-              if (Math.trunc(before / 1_000_000) === Math.trunc(bytes / 1_000_000)) return true
-              setImmediate(() => guest.output.resume(stream))
-              return false
-            }
-          })
-          yield* guest.output.drained
-          assert.strictEqual(bytes, 100_000_003)
-          const expected = createHash("sha256").update(Buffer.alloc(100_000_000, "x")).update("END").digest("hex")
-          assert.strictEqual(hash.digest("hex"), expected)
+  it.live("100 MB are neither lost nor changed although the reader stops again and again", () =>
+    using(tty("stty -opost; head -c 100000000 /dev/zero | tr '\\0' x; printf END"), (guest) =>
+      Effect.gen(function* () {
+        const hash = createHash("sha256")
+        let bytes = 0
+        collect(guest, {
+          onChunk: (stream, chunk) => {
+            hash.update(chunk)
+            const before = bytes
+            bytes += chunk.length
+            if (Math.trunc(before / 1_000_000) === Math.trunc(bytes / 1_000_000)) return true
+            setImmediate(() => guest.output.resume(stream))
+            return false
+          }
         })
-      ),
-    20_000
+        yield* guest.output.drained
+        assert.strictEqual(bytes, 100_000_003)
+        const expected = createHash("sha256").update(Buffer.alloc(100_000_000, "x")).update("END").digest("hex")
+        assert.strictEqual(hash.digest("hex"), expected)
+      })
+    )
   )
 
   it.live("what was printed just before the exit is kept for a reader that comes long after it", () =>

@@ -25,11 +25,22 @@ interface Process extends Member {
 /** proc_pid_stat(5), counted from the field after the command's name. */
 const statFields = { state: 0, parent: 1, session: 3, started: 19 }
 
-/** Living processes (no zombies); empty where there is no /proc. */
-const processes = (): ReadonlyArray<Process> => {
+/** Names in /proc; undefined where there is none. */
+const proc = (): ReadonlyArray<string> | undefined => {
+  if (process.platform !== "linux") return undefined
+  try {
+    return readdirSync("/proc")
+  } catch {
+    return undefined
+  }
+}
+
+/** Living processes (no zombies); undefined where there is no /proc. */
+const processes = (): ReadonlyArray<Process> | undefined => {
+  const names = proc()
+  if (names === undefined) return undefined
   const found: Array<Process> = []
-  if (process.platform !== "linux") return found
-  for (const name of readdirSync("/proc")) {
+  for (const name of names) {
     if (!/^[0-9]+$/.test(name)) continue
     try {
       const stat = readFileSync(`/proc/${name}/stat`, "latin1")
@@ -62,14 +73,12 @@ export const send = (target: number, signal: NodeJS.Signals | 0): boolean => {
 }
 
 /** Living members of the session whose leader has, or had, this number. */
-export const ofSession = (leader: number): ReadonlyArray<Member> => {
-  if (process.platform !== "linux") return send(-leader, 0) ? [{ pid: -leader, started: "" }] : []
-  return processes().filter(({ session }) => session === leader)
-}
+export const ofSession = (leader: number): ReadonlyArray<Member> =>
+  processes()?.filter(({ session }) => session === leader) ?? (send(-leader, 0) ? [{ pid: -leader, started: "" }] : [])
 
 /** Living descendants of a living process, itself left out; empty where there is no /proc. */
 export const descendantsOf = (ancestor: number): ReadonlyArray<Member> => {
-  const all = processes()
+  const all = processes() ?? []
   const family = new Set([ancestor])
   for (let before = 0; before !== family.size;) {
     before = family.size
@@ -81,6 +90,6 @@ export const descendantsOf = (ancestor: number): ReadonlyArray<Member> => {
 /** Those that still live. */
 export const living = (members: ReadonlyArray<Member>): ReadonlyArray<Member> => {
   if (members.length === 0) return members
-  const all = new Map(processes().map(({ pid, started }) => [pid, started]))
+  const all = new Map((processes() ?? []).map(({ pid, started }) => [pid, started]))
   return members.filter(({ pid, started }) => all.get(pid) === started)
 }
