@@ -71,7 +71,8 @@ describe("ExportSubset", () => {
           [...new Set([...links, ...chosen, size - 1])].toSorted((x, y) => x - y)
         )
         assert.deepStrictEqual(shown.slice(0, links.length), links)
-      })
+      }),
+    { fastCheck: { numRuns: 40 }, timeout: 30_000 }
   )
 
   it.effect("shows the entries of one type, inside the ranges", () =>
