@@ -123,7 +123,8 @@ class Log:  # sections 6.3 to 6.7
         self.origin, self.n, self.hash, self.ts, self.peaks = origin, 0, "0" * 64, "", []
         self.host = self.key = self.next_key = self.broken = self.refuted = None
         self.run, self.closed, self.aborted, self.epochs, self.epoch_start = "", False, None, 0, 0
-        self.signed, self.signed_root, self.checkpoints, self.ahead, self.open = 0, None, 0, 0, []
+        self.signed, self.signed_root, self.checkpoints, self.ahead = 0, None, 0, 0
+        self.open, self.follows = [], False  # commitments of the last entry; only disclosures stand behind it
 
     def bad(self, first, last, why): raise Verdict("TAMPERED", [max(0, first), max(0, first, last)], why)
 
@@ -162,7 +163,7 @@ class Log:  # sections 6.3 to 6.7
             item = stack.pop()
             if isinstance(item, dict) and "$h" in item: self.open.append(item["$h"])
             elif isinstance(item, (dict, list)): stack.extend(item.values() if isinstance(item, dict) else item)
-        self.ts, self.n = v["ts"], n + 1
+        self.ts, self.n, self.follows = v["ts"], n + 1, True
         peak = (1, leaf_hash(leaf))
         self.hash = peak[1].hex()
         while self.peaks and self.peaks[-1][0] == peak[0]:
@@ -174,7 +175,7 @@ class Log:  # sections 6.3 to 6.7
             need(ok(data[name.strip("?")]) if name.strip("?") in data else name[0] == "?", name)
         if kind == "log.open":
             self.host, self.run = parse_vkey(data["host"]), data.get("run", "") if data["kind"] == "run" else ""
-            need(data["kind"] == "ledger" or self.run, "run")
+            need((data["kind"] == "run") == (data.get("run", "") != ""), "run")
             origin = self.host[0] + ("/" + self.run if data["kind"] == "run" else "")
             need(self.host[0].split("/")[-1] == sha(self.host[2])[:16].hex(), "the host's name")
             need(data["origin"] == origin == self.origin, "origin")
@@ -189,11 +190,13 @@ class Log:  # sections 6.3 to 6.7
 
     def disclosure(self, v):
         if self.broken is not None: return
+        need(self.follows, "a disclosure that does not follow its entry")
         pair = json.dumps(v, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         if sha(pair.encode()).hex() not in self.open: self.bad(self.n - 1, self.n - 1, "disclosure")
         self.open.remove(sha(pair.encode()).hex())
 
     def checkpoint(self, text, times, witnesses):
+        self.follows = False
         if self.broken is not None or self.refuted is not None: return
         s, n = self.signed, self.n
         try: note = parse_checkpoint(text)
@@ -210,7 +213,7 @@ class Log:  # sections 6.3 to 6.7
             if not good and not self.ahead: self.bad(s, n - 1, "signature")
             self.ahead = max(self.ahead, size) if good else self.ahead
             return
-        if not good: self.bad(s, size - 1, "signature")
+        if not good: self.bad(s, n - 1, "signature")
         if size == s and note["root"] != self.signed_root: raise Verdict("FORKED", None, f"two roots of size {size}")
         if size <= s: self.bad(size - 1, size - 1, "sizes do not grow")
         if size < n: self.bad(s, size - 1, "a checkpoint out of place")

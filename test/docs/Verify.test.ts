@@ -8,6 +8,7 @@ import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import type * as Verdict from "../../src/domain/Verdict.ts"
 import * as VerifyOptions from "../../src/domain/VerifyOptions.ts"
+import * as VerifyBundle from "../../src/layers/VerifyBundle.ts"
 import * as Bundles from "../fixtures/Bundles.ts"
 import { temporaryDirectory } from "../fixtures/TemporaryDirectory.ts"
 import { fixture } from "../fixtures/Vectors.ts"
@@ -60,7 +61,7 @@ const isCovered = ({ args, bundle }: Expected) =>
   !args.includes("--known") &&
   !["policy.txt", "policy-other-witness.txt"].some((policy) => args.includes(policy))
 
-/** Compares both verifiers on texts that a policy without witnesses is for. */
+/** Compares both verifiers, and the reader of files, on texts that a policy without witnesses is for. */
 const compare = (texts: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const directory = yield* temporaryDirectory
@@ -68,13 +69,15 @@ const compare = (texts: ReadonlyArray<string>) =>
     const files = texts.map((text, at) => {
       const file = Path.join(directory, `${at}.json`)
       Fs.writeFileSync(file, text)
-      return [file, policy]
+      return { path: file, asked: [file, policy] }
     })
-    const theirs = answers(files)
+    const theirs = answers(files.map(({ asked }) => asked))
     const verdicts = new Map<string, number>()
     for (const [at, text] of texts.entries()) {
       const { firstBad, verdict, why } = yield* Effect.promise(() => Bundles.verify(text))
       assert.deepStrictEqual(theirs[at], [verdict, firstBad], `${why}\n${text}`)
+      const read = yield* VerifyBundle.verifyFile(files[at]!.path, Bundles.trusting)
+      assert.deepStrictEqual([read.verdict, read.firstBad, read.why], [verdict, firstBad, why], text)
       verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1)
     }
     return verdicts
