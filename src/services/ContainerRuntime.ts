@@ -3,7 +3,7 @@
  *
  * The port has what every runtime must do: start (with its preparation), attach, wait, signal, resize, stop, and say
  * which isolation is in force; removal is the scope's. Lifecycle is Effect; bytes go through plain callbacks, because an
- * Effect stream a chunk costs many times the copy (FACTS: 17 times `pipeline`).
+ * Effect stream a chunk costs many times the copy.
  *
  * @module
  */
