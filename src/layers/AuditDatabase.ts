@@ -50,17 +50,14 @@ const syncDirectory = (path: string): void => {
 export const create = (path: string): Effect.Effect<void, StoreFailed> =>
   Effect.scoped(
     Effect.gen(function* () {
-      yield* Effect.sync(() => Fs.closeSync(Fs.openSync(path, "wx", 0o600)))
+      yield* Effect.try(() => Fs.closeSync(Fs.openSync(path, "wx", 0o600)))
       const sql = yield* client({ filename: path })
       yield* sql.unsafe("PRAGMA encoding='UTF-8'")
       yield* sql.unsafe("PRAGMA synchronous=FULL")
       yield* sql.withTransaction(Effect.forEach(AuditSchema.statements, (statement) => sql.unsafe(statement)))
-      yield* Effect.sync(() => syncDirectory(path))
+      yield* Effect.try(() => syncDirectory(path))
     })
-  ).pipe(
-    Effect.catchAllDefect(Effect.fail),
-    Effect.mapError((error) => SqliteFailure.from(path, error))
-  )
+  ).pipe(Effect.mapError((error) => SqliteFailure.from(path, error)))
 
 /** Reads only, beside a writer or after it. */
 export const reader = (path: string): Effect.Effect<SqliteClient.SqliteClient, StoreFailed, Scope.Scope> =>

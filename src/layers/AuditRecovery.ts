@@ -39,9 +39,9 @@ interface Found {
   readonly origin: string
   readonly host: string
   readonly position: Sequencer.Position
-  readonly lastType: string
   readonly tree: MerkleTree.Accumulator
   readonly signed: number
+  /** Epoch whose key died with the run. */
   readonly epoch: number
 }
 
@@ -60,6 +60,7 @@ const inspect = (db: Database.Database): Found | Recovery => {
   let open: Entry.Entry | undefined
   let latest: Entry.Entry | undefined
   let hash = Entry.zeroHash
+  let epoch = 0
   const rows = db.prepare<[], { leaf: Buffer }>("SELECT CAST(leaf AS BLOB) AS leaf FROM entries ORDER BY seq")
   for (const { leaf } of rows.iterate()) {
     const entry = Either.getOrUndefined(Entry.decode(leaf.toString("utf8")))
@@ -68,6 +69,7 @@ const inspect = (db: Database.Database): Found | Recovery => {
     const bytes = Sha256.leafHash(leaf)
     hash = Buffer.from(bytes).toString("hex")
     tree.append(bytes)
+    if (entry.type === "log.key") epoch++
     open ??= entry
     latest = entry
     if (tree.size === signed?.size && !MerkleTree.sameHash(tree.root(), signed.root)) {
@@ -82,10 +84,9 @@ const inspect = (db: Database.Database): Found | Recovery => {
     origin: textOf(open.data["origin"]),
     host: textOf(open.data["host"]),
     position: { size: tree.size, hash, millis: Date.parse(latest.ts) },
-    lastType: latest.type,
     tree,
     signed: signed.size,
-    epoch: last.epoch
+    epoch
   }
 }
 

@@ -74,7 +74,7 @@ export const rejection = (cause: unknown): RecordRejected => {
 /** The canonical data of an entry of the store's own. */
 export const controlData = (data: unknown): string => {
   const encoded = RecordData.encode(data)
-  if (Either.isLeft(encoded)) throw new RecordRejected(encoded.left)
+  if (Either.isLeft(encoded)) throw new RecordRejected({ member: encoded.left.member, reason: encoded.left.reason })
   return encoded.right
 }
 
