@@ -7,7 +7,8 @@ import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 
-const syncDirectory = (path: string): void => {
+/** Makes the names in the directory of `path` durable. */
+export const syncDirectory = (path: string): void => {
   const directory = Fs.openSync(path, "r")
   try {
     Fs.fsyncSync(directory)

@@ -11,6 +11,12 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
+/** Takes the lock. With the journal in memory: a kill would leave a file behind otherwise. */
+const lock = (database: Database.Database): void => {
+  database.pragma("journal_mode = MEMORY")
+  database.exec("BEGIN EXCLUSIVE")
+}
+
 /** The lock file cannot be used. */
 export class LockError extends Data.TaggedError("LockError")<{
   readonly path: string
@@ -44,7 +50,7 @@ export const tryHold = (path: string): Effect.Effect<boolean, LockError, Scope.S
         try: () => {
           const database = new Database(path, { timeout: 0 })
           try {
-            database.exec("BEGIN EXCLUSIVE")
+            lock(database)
             return database
           } catch (error) {
             database.close()
@@ -71,7 +77,7 @@ export const isHeld = (path: string): Effect.Effect<boolean, LockError> =>
         throw error
       }
       try {
-        database.exec("BEGIN EXCLUSIVE")
+        lock(database)
         return false
       } catch (error) {
         if (isBusy(error)) return true

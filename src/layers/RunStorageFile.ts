@@ -39,9 +39,11 @@ const reasonOf = (error: unknown): string => {
 const attempt = <A>(path: string, body: () => A): Effect.Effect<A, RunStorage.HomeUnusable> =>
   Effect.try({ try: body, catch: (error) => new RunStorage.HomeUnusable({ path, reason: reasonOf(error) }) })
 
+const metadataName = "metadata.json"
+
 const directoryOf = (home: string, id: string): RunStorage.RunDirectory => {
   const path = Path.join(home, "runs", id)
-  return { id, path, auditDb: Path.join(path, "audit.db"), metadata: Path.join(path, "metadata.json") }
+  return { id, path, auditDb: Path.join(path, "audit.db"), metadata: Path.join(path, metadataName) }
 }
 
 /** Reads at most `maxBytes`: a file that somebody blew up must not fill the memory. */
@@ -85,7 +87,24 @@ const find = (
     return only
   })
 
-const lockOf = (run: RunStorage.RunDirectory) => Path.join(run.path, "run.lock")
+const lockName = "run.lock"
+const lockOf = (run: RunStorage.RunDirectory) => Path.join(run.path, lockName)
+
+/** Run directories that are being made; no run id begins like this. */
+const unfinishedPrefix = "."
+
+/** After so many milliseconds nobody is still making it: it takes a few. */
+const unfinishedMillis = 60_000
+
+/** Removes what recorders left that were killed while they made their directory. */
+const removeUnfinished = (home: string, now: number): void => {
+  const runs = Path.join(home, "runs")
+  for (const name of Fs.readdirSync(runs).filter((name) => name.startsWith(unfinishedPrefix))) {
+    const path = Path.join(runs, name)
+    const made = Fs.statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now
+    if (now - made > unfinishedMillis) Fs.rmSync(path, { recursive: true, force: true })
+  }
+}
 
 const asUnusable = (path: string) => (error: ProcessLock.LockError) =>
   new RunStorage.HomeUnusable({ path, reason: reasonOf(error) })
@@ -107,8 +126,11 @@ export const layer = (home: string): Layer.Layer<RunStorage.RunStorage> => {
       }
       const id = `run_${Crypto.randomBytes(6).toString("hex")}`
       const directory = directoryOf(home, id)
-      yield* attempt(directory.path, () => Fs.mkdirSync(directory.path, { mode: 0o700 }))
-      yield* Effect.mapError(ProcessLock.tryHold(lockOf(directory)), asUnusable(directory.path))
+      const unfinished = Path.join(home, "runs", `${unfinishedPrefix}${id}`)
+      yield* attempt(home, () => removeUnfinished(home, now))
+      yield* attempt(unfinished, () => Fs.mkdirSync(unfinished, { mode: 0o700 }))
+      yield* Effect.addFinalizer(() => Effect.sync(() => Fs.rmSync(unfinished, { recursive: true, force: true })))
+      yield* Effect.mapError(ProcessLock.tryHold(Path.join(unfinished, lockName)), asUnusable(unfinished))
       const about: RunMetadata.RunMetadata = {
         format: RunMetadata.formatName,
         id,
@@ -120,7 +142,12 @@ export const layer = (home: string): Layer.Layer<RunStorage.RunStorage> => {
         started: new Date(now).toISOString(),
         tool: Tool.name
       }
-      yield* update(id, about)
+      // Only now it has its name: a run is never seen without its lock and its metadata.
+      yield* attempt(directory.path, () => {
+        AtomicFile.replace(Path.join(unfinished, metadataName), RunMetadata.encode(about))
+        Fs.renameSync(unfinished, directory.path)
+        AtomicFile.syncDirectory(directory.path)
+      })
       return { ...directory, about }
     })
 

@@ -7,9 +7,10 @@ import * as Effect from "effect/Effect"
 import { unreadable } from "../domain/BundleVerifier.ts"
 import type * as Verdict from "../domain/Verdict.ts"
 import type * as VerifyOptions from "../domain/VerifyOptions.ts"
+import * as RunLogEnd from "../layers/RunLogEnd.ts"
 import * as VerifyBundle from "../layers/VerifyBundle.ts"
 import * as VerifyDatabase from "../layers/VerifyDatabase.ts"
-import type * as VerifyIo from "../layers/VerifyIo.ts"
+import * as VerifyIo from "../layers/VerifyIo.ts"
 import type * as Ledger from "../services/Ledger.ts"
 import type * as RunStorage from "../services/RunStorage.ts"
 
@@ -30,6 +31,9 @@ const goneReport = (run: RunStorage.StoredRun, size: number): Verdict.Report => 
   origin: run.about?.origin ?? ""
 })
 
+/** Whether the recorder was killed before its first transaction. */
+const isBlank = (run: RunStorage.StoredRun) => Effect.orElseSucceed(RunLogEnd.isBlank(run.auditDb), () => false)
+
 /** Checks the log of a run of this installation against its own signatures and against the ledger. */
 export const auditRun = Effect.fn("Audit.auditRun")(function* (
   run: RunStorage.StoredRun,
@@ -39,10 +43,17 @@ export const auditRun = Effect.fn("Audit.auditRun")(function* (
 ): Effect.fn.Return<Verdict.Report, VerifyIo.VerifyIoError> {
   const records = ledger._tag === "evidence" ? ledger.records : []
   const asked = { ...options, run: options.run ?? run.id }
+  const nothing = new VerifyIo.VerifyIoError({ path: run.auditDb, reason: "nothing was recorded", isMissing: true })
   const report = yield* VerifyDatabase.verifyFile(run.auditDb, asked, { ...settings, ledger: records }).pipe(
-    Effect.catchTag("VerifyIoError", (error) =>
-      error.isMissing && records.length > 0 ? Effect.succeed(goneReport(run, largestSize(records))) : Effect.fail(error)
-    )
+    Effect.flatMap((report) =>
+      report.verdict === "MALFORMED"
+        ? Effect.if(isBlank(run), { onTrue: () => nothing, onFalse: () => Effect.succeed(report) })
+        : Effect.succeed(report)
+    ),
+    Effect.catchTag("VerifyIoError", (error) => {
+      if (!error.isMissing) return Effect.fail(error)
+      return records.length > 0 ? Effect.succeed(goneReport(run, largestSize(records))) : nothing
+    })
   )
   return ledger._tag === "evidence"
     ? report
