@@ -21,6 +21,9 @@ const command = (home: string, ...args: ReadonlyArray<string>) =>
     env: { ...process.env, AGENTOPS_HOME: home, NODE_OPTIONS: "" }
   })
 
+const audit = ({ path, run }: { readonly path: string; readonly run: string }): Report =>
+  JSON.parse(command(path, "audit", run, "--json").stdout)
+
 const change = (file: string, ...statements: ReadonlyArray<string>) => {
   const database = new Database(file, { fileMustExist: true })
   for (const statement of statements) database.exec(statement)
@@ -54,9 +57,6 @@ describe("the table of docs/threat-model.md on a home that was changed", () => {
     const log = (id: string) => Path.join(path, "runs", id, "audit.db")
     return { path, run, auditDb: log(run), otherDb: log(other), ledger: Path.join(path, "ledger.db") }
   }
-
-  const audit = ({ path, run }: { readonly path: string; readonly run: string }): Report =>
-    JSON.parse(command(path, "audit", run, "--json").stdout)
 
   it("an untouched copy is INTACT", () => {
     assert.strictEqual(audit(home("untouched")).verdict, "INTACT")
