@@ -49,6 +49,8 @@ export class BundleVerifier {
   #entries = 0
   #checkpoints = 0
   #expectsRecord = false
+  /** Nothing but disclosures stands between the last entry and here. */
+  #followsEntry = false
   #ended = false
 
   constructor(options: VerifyOptions) {
@@ -90,6 +92,7 @@ export class BundleVerifier {
     this.#number += entries
     this.#entries += entries
     this.#expectsRecord = true
+    this.#followsEntry = true
   }
 
   /** One line without its LF. */
@@ -125,9 +128,12 @@ export class BundleVerifier {
       case "ledger":
         return fold.verifier.ledger(record.leaf, record.proof)
       case "disclosure":
-        return fold.verifier.disclosure(record.disclosure)
+        return this.#followsEntry
+          ? fold.verifier.disclosure(record.disclosure)
+          : misplaced("a disclosure that does not follow its entry")
       case "entry": {
         this.#entries++
+        this.#followsEntry = true
         if (fold.kind === "subset") return fold.verifier.entry(record.text, record.leaf, record.proof)
         return record.proof === undefined
           ? fold.verifier.entry(record.text, record.leaf)
@@ -135,6 +141,7 @@ export class BundleVerifier {
       }
       case "checkpoint": {
         this.#checkpoints++
+        this.#followsEntry = false
         if (fold.kind === "subset") return fold.verifier.checkpoint(record.note, record, record.consistency)
         return record.consistency === undefined
           ? fold.verifier.checkpoint(record.note, record)

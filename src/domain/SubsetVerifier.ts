@@ -58,8 +58,6 @@ export class SubsetVerifier {
   #lastSeq = -1
   #lastType = ""
   #open: Array<string> = []
-  /** Only a disclosure stands between the last entry and here. */
-  #followsEntry = false
   #entries = 0
   #checkpoints = 0
   #withheld = 0
@@ -104,7 +102,6 @@ export class SubsetVerifier {
    */
   checkpoint(text: string, attached: Bundle.Attachments, consistency: ReadonlyArray<string> | undefined): void {
     this.#position++
-    this.#followsEntry = false
     if (this.isDecided) return
     const before = this.#latest
     const first = before?.size ?? 0
@@ -200,7 +197,6 @@ export class SubsetVerifier {
     }
     this.#withheld += this.#open.length
     this.#open = [...Commitment.commitmentsIn(entry.data)]
-    this.#followsEntry = true
     this.#lastSeq = seq
     this.#lastType = entry.type
     this.#entries++
@@ -228,7 +224,6 @@ export class SubsetVerifier {
   disclosure(disclosure: Commitment.Disclosure): void {
     this.#position++
     if (this.isDecided) return
-    if (!this.#followsEntry) return this.malformed("a disclosure that does not follow its entry")
     const at = this.#open.indexOf(Commitment.commit(disclosure))
     const seq = Math.max(0, this.#lastSeq)
     if (at < 0)

@@ -50,8 +50,6 @@ export class Verifier {
   #lastTs = ""
   /** Commitments of the last entry that have not been disclosed yet. */
   #open: Array<string> = []
-  /** Only a disclosure stands between the last entry and here. */
-  #followsEntry = false
   #withheld = 0
   #disclosed = 0
   #checkpoints = 0
@@ -173,7 +171,6 @@ export class Verifier {
     }
     this.#withheld += this.#open.length
     this.#open = [...Commitment.commitmentsIn(entry.data)]
-    this.#followsEntry = true
     this.#lastTs = entry.ts
     this.#lastHash = Sha256.leafHashHex(text)
     this.#tree.append(Buffer.from(this.#lastHash, "hex"))
@@ -193,7 +190,6 @@ export class Verifier {
     this.#position += stretch.count
     this.#withheld += this.#open.length
     this.#open = []
-    this.#followsEntry = true
     this.#lastTs = stretch.lastTs
     this.#lastHash = stretch.lastHash
     this.#tree.reset(stretch.range)
@@ -212,7 +208,6 @@ export class Verifier {
   disclosure(disclosure: Commitment.Disclosure): void {
     this.#position++
     if (this.isDecided || this.#brokenAt !== undefined) return
-    if (!this.#followsEntry) return this.malformed("a disclosure that does not follow its entry")
     const at = this.#open.indexOf(Commitment.commit(disclosure))
     const seq = Math.max(0, this.#tree.size - 1)
     if (at < 0)
@@ -224,7 +219,6 @@ export class Verifier {
   /** A checkpoint, as first signed, with what was attached to it since. */
   checkpoint(text: string, attached: Bundle.Attachments): void {
     this.#position++
-    this.#followsEntry = false
     if (this.isDecided || this.#brokenAt !== undefined || this.#refuted !== undefined) return
     const first = this.#signed.size
     const upTo = (size: number): Verdict.SeqRange => [first, Math.max(first, size - 1)]
