@@ -24,15 +24,20 @@ const largestSize = (records: ReadonlyArray<Ledger.LedgerEvidence>): number =>
   Math.max(0, ...records.map(({ leaf }) => Number(/"size":(\d+)/.exec(leaf)?.[1] ?? 1)))
 
 /** A run whose log is gone, and of which the ledger knows. */
-const goneReport = (run: RunStorage.StoredRun, size: number): Verdict.Report => ({
+const goneReport = (origin: string, size: number): Verdict.Report => ({
   ...unreadable(`the log is gone; the ledger names ${size} entries`),
   verdict: "TRUNCATED",
   firstBad: [0, size - 1],
-  origin: run.about?.origin ?? ""
+  origin
 })
 
+/** The report on a run of which nothing but the ledger's records is left; undefined when it has none. */
+export const auditGone = (origin: string, ledger: LedgerAnswer): Verdict.Report | undefined =>
+  ledger._tag === "evidence" && ledger.records.length > 0 ? goneReport(origin, largestSize(ledger.records)) : undefined
+
 /** Whether the recorder was killed before its first transaction. */
-const isBlank = (run: RunStorage.StoredRun) => Effect.orElseSucceed(RunLogEnd.isBlank(run.auditDb), () => false)
+const isBlank = (run: RunStorage.StoredRun) =>
+  Effect.orElseSucceed(RunLogEnd.isBlank(run.auditDb, { readonly: true }), () => false)
 
 /** Checks the log of a run of this installation against its own signatures and against the ledger. */
 export const auditRun = Effect.fn("Audit.auditRun")(function* (
@@ -52,12 +57,16 @@ export const auditRun = Effect.fn("Audit.auditRun")(function* (
     ),
     Effect.catchTag("VerifyIoError", (error) => {
       if (!error.isMissing) return Effect.fail(error)
-      return records.length > 0 ? Effect.succeed(goneReport(run, largestSize(records))) : nothing
+      const gone = auditGone(run.about?.origin ?? "", ledger)
+      return gone === undefined ? nothing : Effect.succeed(gone)
     })
   )
-  return ledger._tag === "evidence"
-    ? report
-    : { ...report, findings: [`the ledger was not used: ${ledger.reason}`, ...report.findings] }
+  if (records.length > 0) return report
+  const finding =
+    ledger._tag === "evidence"
+      ? "the ledger of this home says nothing about this run: one of them was replaced"
+      : `the ledger was not used: ${ledger.reason}`
+  return { ...report, findings: [finding, ...report.findings] }
 })
 
 /** Checks a bundle. */

@@ -71,6 +71,9 @@ const ledger = Layer.unwrapEffect(
 /** What recording needs: keys and the ledger are made at first use. */
 export const recording = ledger.pipe(Layer.provideMerge(signer), Layer.provideMerge(reading))
 
+/** Origin of this host's ledger, or undefined when no run has made the host key yet. Makes nothing. */
+export const ledgerOrigin = Effect.map(hostKey, (vkey) => vkey?.slice(0, vkey.indexOf("+")))
+
 /** Closes the logs of recorders that were killed; completes with warnings. Does nothing where no run was ever made. */
 export const recoverKilled = Effect.gen(function* () {
   if ((yield* hostKey) === undefined) return []
@@ -78,9 +81,8 @@ export const recoverKilled = Effect.gen(function* () {
 })
 
 /** What the ledger says of a run, as evidence for a verification that must not depend on it. */
-export const ledgerAnswer = (run: RunStorage.StoredRun): Effect.Effect<Audit.LedgerAnswer> =>
+export const ledgerAnswer = (origin: string | undefined): Effect.Effect<Audit.LedgerAnswer> =>
   Effect.gen(function* () {
-    const origin = run.about?.origin
     if (origin === undefined) return unreadable("the run's metadata does not say its origin")
     const records = yield* Effect.provide(
       Effect.flatMap(Ledger.LedgerReader, (ledger) => ledger.evidence(origin)),

@@ -7,6 +7,7 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Verdict from "../../domain/Verdict.ts"
 import type * as VerifyOptions from "../../domain/VerifyOptions.ts"
@@ -96,13 +97,24 @@ const withProgress = <A, E, R>(what: string, body: (onProgress: OnProgress) => E
     )
   )
 
+/** A run whose directory is gone may still stand in the ledger; one that never was is not found. */
+const auditGone = <E>(id: string, notFound: E) =>
+  Effect.gen(function* () {
+    const origin = `${(yield* Home.ledgerOrigin) ?? ""}/${id}`
+    const report = Audit.auditGone(origin, yield* Home.ledgerAnswer(origin))
+    if (report === undefined) return yield* Effect.fail(notFound)
+    return { report, write: Effect.succeed([]) }
+  })
+
 /** Audits a run of this home; the exports that are wanted wait in `write`. */
 const auditRun = (asked: string, options: VerifyOptions.VerifyOptions, wanted: Export.Wanted) =>
   Effect.gen(function* () {
     const storage = yield* RunStorage.RunStorage
     for (const warning of yield* Home.recoverKilled) yield* Output.remark(warning)
-    const run = yield* storage.find(asked)
-    const ledger = yield* Home.ledgerAnswer(run)
+    const found = yield* Effect.either(storage.find(asked))
+    if (Either.isLeft(found)) return yield* auditGone(asked, found.left)
+    const run = found.right
+    const ledger = yield* Home.ledgerAnswer(run.about?.origin)
     const isLive = yield* storage.isHeld(run)
     const report = yield* withProgress("checked", (onProgress) => Audit.auditRun(run, options, ledger, { onProgress }))
     const findings = isLive ? ["the run is still being recorded", ...report.findings] : report.findings
