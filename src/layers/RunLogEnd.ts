@@ -28,13 +28,21 @@ const texts = (database: Database.Database, sql: string): ReadonlyArray<string> 
     .all()
     .filter((value) => typeof value === "string")
 
-/** Whether there is no log: the recorder was killed before its first transaction. */
-export const isBlank = (path: string): Effect.Effect<boolean, StoreFailed> =>
+/**
+ * Whether there is no log: the recorder was killed before its first transaction.
+ *
+ * @param options.readonly leaves the file as it is. Otherwise what a kill left in a journal is rolled back first; without
+ *   that a file that was just being made cannot be read. For who holds the run's lock
+ */
+export const isBlank = (
+  path: string,
+  { readonly }: { readonly readonly: boolean }
+): Effect.Effect<boolean, StoreFailed> =>
   Effect.try({
     try: () => {
       const size = Fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0
       if (size === 0) return true
-      const database = new Database(path, { readonly: true, fileMustExist: true })
+      const database = new Database(path, { readonly, fileMustExist: true })
       try {
         return database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined
       } finally {

@@ -103,7 +103,7 @@ const putAway = (run: StoredRun, about: RunMetadata.RunMetadata) =>
         later(run)
       )
     const attempt = Effect.gen(function* () {
-      const end = (yield* RunLogEnd.isBlank(run.auditDb)) ? "blank" : yield* closeLog(run)
+      const end = (yield* RunLogEnd.isBlank(run.auditDb, { readonly: false })) ? "blank" : yield* closeLog(run)
       if (end === "blank") {
         yield* update({ state: "failed", ended: now })
         return { _tag: "Unrecorded", run: run.id } satisfies Outcome
