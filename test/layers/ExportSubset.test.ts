@@ -8,6 +8,7 @@ import * as ExportSubset from "../../src/layers/ExportSubset.ts"
 import { LogDamaged } from "../../src/services/LogReader.ts"
 import * as Bundles from "../fixtures/Bundles.ts"
 import * as LogReaderArrays from "../fixtures/LogReaderArrays.ts"
+import * as Logs from "../fixtures/Logs.ts"
 import { temporaryDirectory } from "../fixtures/TemporaryDirectory.ts"
 
 const logOf = (name: string) => LogReaderArrays.fromBundle(Bundles.read(name))
@@ -73,6 +74,40 @@ describe("ExportSubset", () => {
         assert.deepStrictEqual(shown.slice(0, links.length), links)
       }),
     { fastCheck: { numRuns: 40 }, timeout: 30_000 }
+  )
+
+  it.effect("proves what it shows of a log of many blocks and epochs, in a block's middle and at its edges", () =>
+    Effect.gen(function* () {
+      const records = Array.from({ length: 1300 }, (_, at) =>
+        at % 50 === 7 ? Logs.secret(`value ${at}`) : Logs.consoleLine(`line ${at}`)
+      )
+      for (const end of ["close", "abort", "killed"] as const) {
+        const built = Logs.buildLog({ records, rotateEvery: 290, checkpointEvery: 60, end })
+        const log = LogReaderArrays.fromBundle(Logs.bundleText(built))
+        const signed = built.notes.at(-1)!.size
+        const last = signed - 1
+        for (const ranges of [
+          [[0, last]],
+          [
+            [255, 257],
+            [511, 512],
+            [1023, 1024]
+          ],
+          [[700, 700]],
+          [[1280, last]]
+        ] as const) {
+          const { report, text } = yield* exported(log, { ranges: [...ranges] })
+          const verdict = yield* Effect.promise(() => Bundles.verify(text, Logs.trusting(built)))
+          assert.strictEqual(verdict.verdict, end === "close" ? "INTACT" : "INCOMPLETE", verdict.why)
+          assert.strictEqual(verdict.counts.total, signed)
+          assert.strictEqual(report.warnings.length, end === "killed" ? 1 : 0)
+        }
+        const secrets = yield* exported(log, { type: "credential" })
+        const verdict = yield* Effect.promise(() => Bundles.verify(secrets.text, Logs.trusting(built)))
+        assert.strictEqual(verdict.counts.disclosed, 26)
+        assert.strictEqual(verdict.counts.withheld, 0)
+      }
+    })
   )
 
   it.effect("shows the entries of one type, inside the ranges", () =>
