@@ -45,16 +45,13 @@ const hexValue = Uint16Array.from({ length: 256 }, (_, byte) => {
   return at < 0 ? 0x1000 : at
 })
 
-const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "latin1"))
+/** The two lower-case hex digits of a byte as a little-endian number. */
+const hexPair = Uint16Array.from({ length: 256 }, (_, byte) =>
+  Buffer.from(byte.toString(16).padStart(2, "0"), "latin1").readUInt16LE()
+)
 
-const beforeData = bytesOf('{"data":{')
-const beforePrev = bytesOf(',"prev":"')
-const beforeSeq = bytesOf('","seq":')
-const beforeSource = bytesOf(',"source":"')
-const beforeTs = bytesOf('","ts":"')
-const beforeType = bytesOf('","type":"')
-const logPrefix = bytesOf("log.")
-const runPrefix = bytesOf("run.")
+/** Four characters as a little-endian number. */
+const word = (text: string): number => Buffer.from(text, "latin1").readInt32LE()
 
 const hexDigits = Entry.zeroHash.length
 /** `YYYY-MM-DDTHH:MM:SS.mmmZ` */
@@ -63,6 +60,15 @@ const maxNameBytes = 64
 const maxSourceBytes = 32
 const maxTypeBytes = 64
 const maxDigits = 15
+const [data1, data2] = [word('{"da'), word('ta":')]
+const [prev1, prev2] = [word(',"pr'), word('ev":')]
+const [seq1, seq2] = [word('","s'), word('eq":')]
+const [source1, source2] = [word(',"so'), word("urce")]
+const [ts1, ts2] = [word('","t'), word('s":"')]
+const [type1, type2] = [word('","t'), word('ype"')]
+const [logPrefix, runPrefix] = [word("log."), word("run.")]
+/** More than everything behind `data` can take: `,"prev":"…","seq":…,"source":"…","ts":"…","type":"…"}` */
+const maxTailBytes = 256
 
 const isDigit = (byte: number): boolean => byte >= zero && byte <= nine
 
@@ -97,7 +103,7 @@ export const instantOf = (text: string): Instant => ({
  * Reads leaves in one buffer. After `scan` accepted a leaf, the fields tell where its members are. Owned by one reader.
  *
  * The buffer must hold a line feed somewhere behind everything that is scanned: no leaf contains one, so that reading
- * stops there.
+ * stops there. Leaves near its very end are not known.
  */
 export class LeafScanner {
   readonly #bytes: Uint8Array
@@ -126,26 +132,36 @@ export class LeafScanner {
    */
   scan(start: number): number {
     const bytes = this.#bytes
-    if (!this.#is(beforeData, start)) return -1
-    let at = this.#members(start + beforeData.length, 1)
-    if (at < 0 || !this.#is(beforePrev, at)) return -1
-    this.prevAt = at + beforePrev.length
-    at = this.prevAt + hexDigits
-    if (!this.#is(beforeSeq, at)) return -1
-    at = this.#seq(at + beforeSeq.length)
-    if (at < 0 || !this.#is(beforeSource, at)) return -1
-    this.sourceAt = at + beforeSource.length
-    at = this.#word(this.sourceAt, sourceByte, maxSourceBytes)
-    if (at < 0 || !this.#is(beforeTs, at)) return -1
-    this.sourceEnd = at
-    at += beforeTs.length
-    if (!this.#time(at) || !this.#is(beforeType, at + timeLength)) return -1
-    this.typeAt = at + timeLength + beforeType.length
-    at = this.#word(this.typeAt, typeByte, maxTypeBytes)
-    if (at < 0 || this.#is(logPrefix, this.typeAt) || this.#is(runPrefix, this.typeAt)) return -1
-    this.typeEnd = at
-    if (bytes[at] !== quote || bytes[at + 1] !== closeBrace) return -1
-    return at + 2 - start > Entry.maxLeafBytes ? -1 : at + 2
+    const view = this.#view
+    if (start + maxTailBytes > bytes.length) return -1
+    if (view.getInt32(start, true) !== data1 || view.getInt32(start + 4, true) !== data2) return -1
+    if (bytes[start + 8] !== openBrace) return -1
+    const prev = this.#members(start + 9, 1)
+    if (prev < 0 || prev + maxTailBytes > bytes.length) return -1
+    if (view.getInt32(prev, true) !== prev1 || view.getInt32(prev + 4, true) !== prev2) return -1
+    if (bytes[prev + 8] !== quote) return -1
+    this.prevAt = prev + 9
+    const seq = this.prevAt + hexDigits
+    if (view.getInt32(seq, true) !== seq1 || view.getInt32(seq + 4, true) !== seq2) return -1
+    const source = this.#seq(seq + 8)
+    if (source < 0) return -1
+    if (view.getInt32(source, true) !== source1 || view.getInt32(source + 4, true) !== source2) return -1
+    if (bytes[source + 8] !== quote || bytes[source + 9] !== colon || bytes[source + 10] !== quote) return -1
+    this.sourceAt = source + 11
+    const ts = this.#word(this.sourceAt, sourceByte, maxSourceBytes)
+    if (ts < 0 || view.getInt32(ts, true) !== ts1 || view.getInt32(ts + 4, true) !== ts2) return -1
+    this.sourceEnd = ts
+    const type = ts + 8 + timeLength
+    if (!this.#time(ts + 8)) return -1
+    if (view.getInt32(type, true) !== type1 || view.getInt32(type + 4, true) !== type2) return -1
+    if (bytes[type + 8] !== colon || bytes[type + 9] !== quote) return -1
+    this.typeAt = type + 10
+    const end = this.#word(this.typeAt, typeByte, maxTypeBytes)
+    if (end < 0) return -1
+    this.typeEnd = end
+    const head = view.getInt32(this.typeAt, true)
+    if (head === logPrefix || head === runPrefix || bytes[end] !== quote || bytes[end + 1] !== closeBrace) return -1
+    return end + 2 - start > Entry.maxLeafBytes ? -1 : end + 2
   }
 
   /** Whether `prev` of the leaf just scanned is 64 lower-case hex digits. */
@@ -159,18 +175,10 @@ export class LeafScanner {
 
   /** Whether `prev` of the leaf just scanned is the 32 bytes at `at` in `hash`, in lower-case hex. */
   prevIs(hash: Uint8Array, at: number): boolean {
-    const bytes = this.#bytes
-    let digit = this.prevAt
-    for (let byte = at; byte < at + hexDigits / 2; byte++, digit += 2) {
-      if (((hexValue[bytes[digit]!]! << 4) | hexValue[bytes[digit + 1]!]!) !== hash[byte]) return false // as above
-    }
-    return true
-  }
-
-  #is(expected: Uint8Array, at: number): boolean {
-    const bytes = this.#bytes
-    for (let index = 0; index < expected.length; index++) {
-      if (bytes[at + index] !== expected[index]) return false
+    const view = this.#view
+    let digits = this.prevAt
+    for (let byte = at; byte < at + hexDigits / 2; byte++, digits += 2) {
+      if (view.getUint16(digits, true) !== hexPair[hash[byte]!]) return false // the caller has 32 bytes at `at`
     }
     return true
   }

@@ -40,7 +40,7 @@ const lineFeed = 0x0a
 const comma = 0x2c
 const closeBrace = 0x7d
 /** `{"e":` */
-const entryStart: ReadonlyArray<number> = [0x7b, 0x22, 0x65, 0x22, 0x3a]
+const [openBrace, quote, letterE, colon] = [0x7b, 0x22, 0x65, 0x3a]
 
 /** Reads in one buffer, which must be writable and hold a line feed behind what is read. Owned by one reader. */
 export class FastRange {
@@ -199,8 +199,9 @@ export class FastRange {
     const bytes = this.#bytes
     let line = at
     while (this.#tree.size !== stop && line < limit) {
-      for (let index = 0; index < entryStart.length; index++) if (bytes[line + index] !== entryStart[index]) return line
-      const leaf = line + entryStart.length
+      if (bytes[line] !== openBrace || bytes[line + 1] !== quote || bytes[line + 2] !== letterE) return line
+      if (bytes[line + 3] !== quote || bytes[line + 4] !== colon) return line
+      const leaf = line + 5
       const leafEnd = this.probe(leaf)
       if (leafEnd < 0 || leafEnd + 3 > end) return line
       if (bytes[leafEnd] !== closeBrace || bytes[leafEnd + 1] !== comma || bytes[leafEnd + 2] !== lineFeed) return line

@@ -1,8 +1,8 @@
 /**
  * A Merkle tree that grows fast: a compact range that may begin at any leaf, so that threads can take any part of a log.
  *
- * Node:crypto makes digests as "binary" (Latin-1) strings at a third of the cost of buffers, and `Buffer.write` puts them where the
- * next level needs them. Everything else about trees is MerkleTree's business.
+ * Node:crypto makes digests as "binary" (Latin-1) strings at a third of the cost of buffers, and they are
+ * put where the next level needs them. Everything else about trees is MerkleTree's business.
  *
  * @module
  */
@@ -22,6 +22,11 @@ export const maxSize = 2 ** 31 - 1
 const levels = 31
 const leftAt = 1
 const rightAt = leftAt + digestBytes
+
+/** As `Buffer.write` does for "latin1", in half the time. */
+const put = (text: string, to: Uint8Array, at: number): void => {
+  for (let index = 0; index < digestBytes; index++) to[at + index] = text.charCodeAt(index)
+}
 
 export class FastTree {
   /** Per level the input of an interior node: 0x01, left, right. */
@@ -70,11 +75,11 @@ export class FastTree {
     for (let level = 0; ; level++, index >>>= 1) {
       const input = this.#inputs[level]!
       if ((index & 1) === 0) {
-        input.write(hash, leftAt, digestBytes, "latin1")
+        put(hash, input, leftAt)
         this.#held[level] = 1
         break
       }
-      input.write(hash, rightAt, digestBytes, "latin1")
+      put(hash, input, rightAt)
       if (this.#held[level] === 0) {
         this.#edge.push({ width: 2 ** level, hash: Buffer.from(hash, "latin1") })
         break

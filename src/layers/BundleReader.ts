@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { readSync } from "node:fs"
 import type * as Fs from "node:fs/promises"
 import * as Bundle from "../domain/Bundle.ts"
 import type { BundleVerifier } from "../domain/BundleVerifier.ts"
@@ -57,10 +58,9 @@ export class BundleReader {
     let filled = 0
     for (;;) {
       signal.throwIfAborted()
-      const position = offset === null ? null : first + filled
       // Chunks are read in turn: memory stays flat.
       // oxlint-disable-next-line no-await-in-loop
-      const { bytesRead } = await file.read(buffer, filled, VerifyIo.chunkBytes, position)
+      const bytesRead = await this.#read(file, filled, offset === null ? null : first + filled)
       filled += bytesRead
       buffer[filled] = lineFeed
       const at = bytesRead === 0 ? this.#lastLine(filled) : this.#lines(filled, pauses)
@@ -76,6 +76,13 @@ export class BundleReader {
       // oxlint-disable-next-line no-await-in-loop
       if (this.#verifier.wantsToSettle) await this.#verifier.settle()
     }
+  }
+
+  /** A file is read at once: the way through a pool of threads costs as much again. A pipe may have to be waited for. */
+  async #read(file: Fs.FileHandle, at: number, position: number | null): Promise<number> {
+    if (position === null) return (await file.read(this.#buffer, at, VerifyIo.chunkBytes, null)).bytesRead
+    await VerifyIo.turn()
+    return readSync(file.fd, this.#buffer, at, VerifyIo.chunkBytes, position)
   }
 
   /** Reads the whole lines before `end`; returns the index of the one that is not whole. */

@@ -60,8 +60,6 @@ const withOrphan = (report: Verdict.Report, orphan: number | undefined): Verdict
     ? report
     : { ...report, verdict: "MALFORMED", firstBad: null, why: `a disclosure of entry ${orphan}, which is not there` }
 
-const pause = () => new Promise<void>((resolve) => setImmediate(resolve))
-
 /** Rows between two looks at the event loop, where they are read one by one. */
 const rowsPerTurn = 1024
 
@@ -106,7 +104,7 @@ class Verification {
 
   /** Lets the event loop and the verifier's waiting work go on. */
   readonly #turn = async (seq: number): Promise<void> => {
-    await pause()
+    await VerifyIo.turn()
     this.#signal.throwIfAborted()
     this.#settings.onProgress?.(Math.min(seq, this.#total), this.#total)
     if (this.#verifier.wantsToSettle) await this.#verifier.settle()

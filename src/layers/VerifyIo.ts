@@ -59,6 +59,9 @@ export const attempt = <A>(work: (signal: AbortSignal) => Promise<A>): Effect.Ef
     return Effect.promise(() => running)
   })
 
+/** Lets the event loop go on, so that signals and interruptions come through. */
+export const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
 /** Files below this size are not worth the start of threads, in bytes. */
 const smallFile = 16 * 1024 * 1024
 const mostThreads = 4

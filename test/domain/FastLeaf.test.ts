@@ -15,7 +15,7 @@ interface Read extends Omit<Entry.Entry, "data"> {
 
 /** What the scanner reads of the only leaf in a buffer, or undefined for "don't know". */
 const scan = (leaf: Uint8Array, behind = "\n"): Read | undefined => {
-  const bytes = Buffer.concat([Buffer.from(prefix), leaf, Buffer.from(behind)])
+  const bytes = Buffer.concat([Buffer.from(prefix), leaf, Buffer.from(behind), Buffer.alloc(256)])
   const scanner = new FastLeaf.LeafScanner(bytes)
   const end = scanner.scan(prefix.length)
   if (end < 0 || end !== prefix.length + leaf.length || !scanner.prevIsHex) return undefined
