@@ -109,9 +109,14 @@ const transaction = (path: string) =>
     }),
     (db) =>
       Effect.sync(() => {
-        if (db.inTransaction) db.prepare("ROLLBACK").run()
-        else db.pragma("wal_checkpoint(TRUNCATE)")
-        db.close()
+        try {
+          if (db.inTransaction) db.prepare("ROLLBACK").run()
+          else db.pragma("wal_checkpoint(TRUNCATE)")
+        } catch {
+          // No room to put the -wal file away: what was committed is durable in it, and whoever opens it tries again.
+        } finally {
+          db.close()
+        }
       })
   )
 

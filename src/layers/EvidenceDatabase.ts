@@ -89,7 +89,8 @@ export interface Evidence {
 /** Files that SQLite keeps beside a database. */
 const companions = ["-wal", "-journal"]
 
-const isUnopenable = (error: unknown): boolean => /^SQLITE_(?:CANTOPEN|READONLY)/.test(codeOf(error))
+/** No -shm file can be made here: not allowed, or (SQLITE_IOERR_SHM…) no room. */
+const isUnopenable = (error: unknown): boolean => /^SQLITE_(?:CANTOPEN|READONLY|IOERR_SHM)/.test(codeOf(error))
 
 /**
  * Opens the database at `path`.

@@ -145,8 +145,9 @@ export const openForReading = (path: string): Database.Database | undefined => {
   try {
     return prepare(new Database(path, { readonly: true, fileMustExist: true, timeout: 0 }))
   } catch (cause) {
-    const cannotLock = /^SQLITE_(?:CANTOPEN|READONLY)/.test(codeOf(cause))
-    if (!cannotLock || Fs.existsSync(`${path}-wal`)) throw cause
+    const cannotLock = /^SQLITE_(?:CANTOPEN|READONLY|IOERR_SHM)/.test(codeOf(cause))
+    const unfinished = Fs.statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+    if (!cannotLock || unfinished > 0) throw cause
     return prepare(readImage(path))
   }
 }

@@ -12,6 +12,7 @@ import * as Entry from "../domain/Entry.ts"
 import * as SignedNote from "../domain/SignedNote.ts"
 import { StoreFailed } from "../services/AuditStore.ts"
 import { openForVerify } from "./AuditReader.ts"
+import * as AuditSchema from "./AuditSchema.ts"
 import * as SqliteFailure from "./SqliteFailure.ts"
 
 export interface RunLogEnd {
@@ -44,7 +45,12 @@ export const isBlank = (
       if (size === 0) return true
       const database = new Database(path, { readonly, fileMustExist: true })
       try {
-        return database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined
+        const schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+        const found = database.prepare<[], AuditSchema.SchemaRow>(schema).all()
+        if (found.length === 0) return true
+        if (AuditSchema.difference(found) !== undefined) return false
+        const anyRow = "SELECT 1 FROM entries UNION ALL SELECT 1 FROM checkpoints LIMIT 1"
+        return database.prepare(anyRow).get() === undefined
       } finally {
         database.close()
       }

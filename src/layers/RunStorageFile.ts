@@ -56,15 +56,22 @@ const readMetadata = (path: string): RunMetadata.RunMetadata | undefined => {
   }
 }
 
-const listRuns = (home: string): ReadonlyArray<RunStorage.StoredRun> => {
-  const runs = Path.join(home, "runs")
-  if (!Fs.existsSync(runs)) return []
-  return Fs.readdirSync(runs, { withFileTypes: true })
+/** Entries of the directory of runs; none where there is none yet. One that may not be read is an error. */
+const readRuns = (runs: string): ReadonlyArray<Fs.Dirent> => {
+  try {
+    return Fs.readdirSync(runs, { withFileTypes: true })
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return []
+    throw error
+  }
+}
+
+const listRuns = (home: string): ReadonlyArray<RunStorage.StoredRun> =>
+  readRuns(Path.join(home, "runs"))
     .filter((entry) => entry.isDirectory() && idForm.test(entry.name))
     .map((entry) => directoryOf(home, entry.name))
     .map((run) => ({ ...run, about: readMetadata(run.metadata) }))
     .toSorted((a, b) => (b.about?.started ?? "").localeCompare(a.about?.started ?? "") || b.id.localeCompare(a.id))
-}
 
 const find = (
   home: string,

@@ -12,6 +12,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as HostSignalsProcess from "../layers/HostSignalsProcess.ts"
@@ -58,7 +59,16 @@ const program = Effect.gen(function* () {
   )
 })
 
+/** What a layer has to say to the operator: one line on stderr. Stdout belongs to results, and to the guest. */
+const logger = Logger.make<unknown, void>(({ message }) => {
+  const words = (Array.isArray(message) ? message : [message]).map((part: unknown) =>
+    part instanceof Error ? part.message : String(part)
+  )
+  Output.writeError(`agent: ${words.join(": ").replaceAll(/\s+/g, " ")}\n`)
+})
+
 const surroundings = Layer.mergeAll(
+  Logger.replace(Logger.defaultLogger, logger),
   NodeContext.layer,
   HostSignalsProcess.layer,
   Home.reading,
