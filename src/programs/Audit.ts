@@ -48,7 +48,8 @@ export const auditRun = Effect.fn("Audit.auditRun")(function* (
 ): Effect.fn.Return<Verdict.Report, VerifyIo.VerifyIoError> {
   const records = ledger._tag === "evidence" ? ledger.records : []
   const asked = { ...options, run: options.run ?? run.id }
-  const nothing = new VerifyIo.VerifyIoError({ path: run.auditDb, reason: "nothing was recorded", isMissing: true })
+  const reason = run.about?.state === "running" ? "nothing is recorded yet" : "nothing was recorded"
+  const nothing = new VerifyIo.VerifyIoError({ path: run.auditDb, reason, isMissing: true })
   const report = yield* VerifyDatabase.verifyFile(run.auditDb, asked, { ...settings, ledger: records }).pipe(
     Effect.flatMap((report) =>
       report.verdict === "MALFORMED"
