@@ -41,9 +41,8 @@ export const write = Effect.fn("Export.write")(function* (
   const said = (report: { readonly warnings: ReadonlyArray<ExportError.ExportWarning> }) =>
     remarks.push(...report.warnings.map(ExportError.describeWarning))
   const { bundle, entries, proof, tiles, type } = wanted
-  if ((bundle ?? proof ?? tiles) === undefined) return remarks
   // A log that cannot be exported has its verdict all the same.
-  if (bundle === undefined && proof === undefined && tiles === undefined) return remarks
+  if ((bundle ?? proof ?? tiles) === undefined) return remarks
   yield* Effect.gen(function* () {
     if (bundle !== undefined) {
       const isSubset = entries !== undefined || type !== undefined
