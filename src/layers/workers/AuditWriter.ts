@@ -101,27 +101,26 @@ const collect = (): { readonly segments: ReadonlyArray<Segment>; readonly finish
   return { segments, finish: false }
 }
 
-const serve = (store: (segments: ReadonlyArray<Segment>) => void): void => {
-  const wakes = new Int32Array(input.wakes)
-  for (let seen = 0; ; seen = Atomics.load(wakes, 0)) {
-    Atomics.wait(wakes, 0, seen)
-    for (;;) {
-      const { finish, segments } = collect()
-      if (segments.length > 0) {
-        store(segments)
-        reply({ _tag: "Stored", segments: segments.length })
-      }
-      if (finish) return
-      if (segments.length === 0) break
+/** Stores what has arrived; true when nothing more will. */
+const drain = (store: (segments: ReadonlyArray<Segment>) => void): boolean => {
+  for (;;) {
+    const { finish, segments } = collect()
+    if (segments.length > 0) {
+      store(segments)
+      reply({ _tag: "Stored", segments: segments.length })
     }
+    if (finish) return true
+    if (segments.length === 0) return false
   }
 }
 
-const putAway = (db: Database.Database): void => {
-  try {
-    db.pragma("wal_checkpoint(TRUNCATE)")
-  } catch {
-    // No room: what was committed is durable in the -wal file, and whoever opens the database tries again.
+const serve = (store: (segments: ReadonlyArray<Segment>) => void): void => {
+  const wakes = new Int32Array(input.wakes)
+  for (;;) {
+    // Counted before the port is read: a message that comes afterwards changes the count, and wait() returns at once.
+    const seen = Atomics.load(wakes, 0)
+    if (drain(store)) return
+    Atomics.wait(wakes, 0, seen)
   }
 }
 
