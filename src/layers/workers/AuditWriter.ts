@@ -124,6 +124,14 @@ const serve = (store: (segments: ReadonlyArray<Segment>) => void): void => {
   }
 }
 
+const putAway = (db: Database.Database): void => {
+  try {
+    db.pragma("wal_checkpoint(TRUNCATE)")
+  } catch {
+    // No room: what was committed is durable in the -wal file, and whoever opens the database tries again.
+  }
+}
+
 try {
   const { db, store } = open()
   try {
