@@ -247,6 +247,10 @@ export const join = (verifier: Verifier, base: MerkleTree.CompactRange, stretch:
   return true
 }
 
+/** The leaf of a bundle's entry line with its comma, if it is one; a proof behind the leaf makes it no leaf. */
+export const leafOfLine = (line: string): string | undefined =>
+  line.startsWith('{"e":') && line.endsWith("},") ? line.slice(5, -2) : undefined
+
 /** The next size above `size` that outside evidence names, where a stretch must end. */
 export const nextStop = (claimedSizes: ReadonlyArray<number>, size: number): number => {
   let next = Number.POSITIVE_INFINITY

@@ -104,6 +104,11 @@ export class Verifier {
     return this.#claims.sizes
   }
 
+  /** Keys whose signatures count at the present size. */
+  get currentKeys(): ReadonlyArray<Vkey.Vkey> {
+    return (this.#succession.needsAt(this.size) ?? []).map(({ key }) => key)
+  }
+
   /** Whether the entries that come next may be skipped. */
   get canSkip(): boolean {
     const { identity, isClosed, unclosedKeyAt } = this.#succession

@@ -5,10 +5,8 @@
  */
 import * as Either from "effect/Either"
 import * as Fs from "node:fs"
-import * as Bundle from "../domain/Bundle.ts"
 import * as Entry from "../domain/Entry.ts"
 import * as FastRange from "../domain/FastRange.ts"
-import { leafOfLine } from "./BundleReader.ts"
 import type * as Piece from "./Piece.ts"
 
 const lineFeed = 0x0a
@@ -19,6 +17,7 @@ export class BundlePieces implements Piece.Scanner {
   readonly #file: number
   readonly #start: number
   readonly #pieceBytes: number
+  readonly #maxLineBytes: number
   readonly #claimedSizes: ReadonlyArray<number>
   readonly #buffer: Buffer
   readonly #range: FastRange.FastRange
@@ -37,8 +36,9 @@ export class BundlePieces implements Piece.Scanner {
     this.#file = Fs.openSync(job.path, "r")
     this.#start = job.start
     this.#pieceBytes = job.pieceBytes
+    this.#maxLineBytes = job.maxLineBytes
     this.#claimedSizes = job.claimedSizes
-    this.#buffer = Buffer.allocUnsafe(1 + job.pieceBytes + Math.max(overlapBytes, Bundle.maxLineBytes) + 1)
+    this.#buffer = Buffer.allocUnsafe(1 + job.pieceBytes + Math.max(overlapBytes, this.#maxLineBytes) + 1)
     this.#range = new FastRange.FastRange(this.#buffer)
   }
 
@@ -104,10 +104,10 @@ export class BundlePieces implements Piece.Scanner {
   #lineEnd(at: number): number | undefined {
     let end = this.#buffer.indexOf(lineFeed, at)
     if (end >= this.#filled) {
-      this.#fill(Math.min(this.#buffer.length - 1, at + Bundle.maxLineBytes))
+      this.#fill(Math.min(this.#buffer.length - 1, at + this.#maxLineBytes))
       end = this.#buffer.indexOf(lineFeed, at)
     }
-    return end - at >= Bundle.maxLineBytes ? undefined : end
+    return end - at >= this.#maxLineBytes ? undefined : end
   }
 
   #line(from: number, to: number): boolean {
@@ -117,7 +117,7 @@ export class BundlePieces implements Piece.Scanner {
     } catch {
       return false
     }
-    const leaf = leafOfLine(text)
+    const leaf = FastRange.leafOfLine(text)
     if (leaf !== undefined) {
       if (!this.#begun && !this.#begin(leaf)) return false
       if (this.#range.take(leaf)) return true

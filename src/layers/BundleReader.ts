@@ -16,10 +16,6 @@ import * as VerifyIo from "./VerifyIo.ts"
 const lineFeed = 0x0a
 const wholeLog: MerkleTree.CompactRange = { size: 0, peaks: [] }
 
-/** The leaf of an entry line with its comma, if it is one; a proof behind the leaf makes it no leaf. */
-export const leafOfLine = (line: string): string | undefined =>
-  line.startsWith('{"e":') && line.endsWith("},") ? line.slice(5, -2) : undefined
-
 export class BundleReader {
   readonly #verifier: BundleVerifier
   /** One chunk behind the beginning of a line, and a line feed behind both. */
@@ -135,7 +131,7 @@ export class BundleReader {
     } catch {
       return this.#refuse(VerifyIo.notUtf8)
     }
-    const leaf = this.#inStep ? leafOfLine(text) : undefined
+    const leaf = this.#inStep ? FastRange.leafOfLine(text) : undefined
     if (leaf !== undefined && this.#range.take(leaf)) return
     this.#flush()
     this.#verifier.line(text)

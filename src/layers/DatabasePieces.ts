@@ -6,7 +6,6 @@
 import type Database from "better-sqlite3"
 import * as FastRange from "../domain/FastRange.ts"
 import * as EvidenceDatabase from "./EvidenceDatabase.ts"
-import { textOf } from "./EvidenceRecords.ts"
 import { LeafBatches } from "./LeafBatches.ts"
 import type * as Piece from "./Piece.ts"
 
@@ -75,7 +74,7 @@ export class DatabasePieces implements Piece.Scanner {
   }
 
   #leaf(bytes: Uint8Array, stop: number): boolean {
-    const text = textOf(bytes)
+    const text = EvidenceDatabase.textOf(bytes)
     if (text === undefined) return false
     if (this.#range.take(text)) {
       if (this.#range.size === stop) this.#flush()

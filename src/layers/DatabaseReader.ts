@@ -7,8 +7,8 @@
 import * as FastRange from "../domain/FastRange.ts"
 import type * as MerkleTree from "../domain/MerkleTree.ts"
 import type { Verifier } from "../domain/Verifier.ts"
-import type * as EvidenceDatabase from "./EvidenceDatabase.ts"
-import { type RecordReader, textOf } from "./EvidenceRecords.ts"
+import * as EvidenceDatabase from "./EvidenceDatabase.ts"
+import type { RecordReader } from "./EvidenceRecords.ts"
 import { LeafBatches } from "./LeafBatches.ts"
 
 const lineFeed = 0x0a
@@ -78,7 +78,7 @@ export class DatabaseReader {
   }
 
   #leaf(seq: number, bytes: Uint8Array): void {
-    const text = this.#inStep ? textOf(bytes) : undefined
+    const text = this.#inStep ? EvidenceDatabase.textOf(bytes) : undefined
     if (text === undefined || !this.#range.take(text)) {
       this.#flush()
       this.#records.feedEntry(this.#verifier, seq, bytes)

@@ -23,6 +23,21 @@ export const rows = <Row extends ReadonlyArray<unknown>>(
   sql: string
 ): Database.Statement<Array<unknown>, Row> => database.prepare<Array<unknown>, Row>(sql).raw(true)
 
+/** A text that a column may hold, as bytes; NULL when it is none or too long. */
+export const boundedText = (column: string, maxBytes: number) =>
+  `CASE WHEN typeof(${column})='text' AND octet_length(${column})<=${maxBytes} THEN CAST(${column} AS BLOB) END`
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** UTF-8, or undefined when it is none. */
+export const textOf = (bytes: Uint8Array): string | undefined => {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
 /** More objects than a schema of this format has. */
 const maxObjects = 64
 

@@ -13,29 +13,18 @@ import * as Jcs from "../domain/Jcs.ts"
 import type { Verifier } from "../domain/Verifier.ts"
 import * as EvidenceDatabase from "./EvidenceDatabase.ts"
 
-/** A text that a column may hold, as bytes; NULL when it is none or too long. */
-export const boundedText = (column: string, maxBytes: number) =>
-  `CASE WHEN typeof(${column})='text' AND octet_length(${column})<=${maxBytes} THEN CAST(${column} AS BLOB) END`
-
 /** Most bytes of a note, a disclosure, a witness line or a token: a bundle's line could not carry more. */
 const maxBodyBytes = BundleFormat.maxLineBytes
+
+/** Bounds of a look ahead at notes. */
+const maxUsualNoteBytes = 4096
+const maxNotes = 2048
 
 /** `seq`, the leaf's bytes unless it is no text or too long, and the length of a text. */
 export type LeafRow = readonly [seq: number, leaf: Buffer | null, bytes: number | null]
 
-const leafQuery = `SELECT seq, ${boundedText("leaf", Entry.maxLeafBytes)},
+const leafQuery = `SELECT seq, ${EvidenceDatabase.boundedText("leaf", Entry.maxLeafBytes)},
   CASE typeof(leaf) WHEN 'text' THEN octet_length(leaf) END FROM entries`
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-/** UTF-8, or undefined when it is none. */
-export const textOf = (bytes: Uint8Array): string | undefined => {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    return undefined
-  }
-}
 
 /** One step ahead of a statement, so that rows of several tables can be merged. */
 class Cursor<Row> {
@@ -83,7 +72,7 @@ export class RecordReader {
     const statement = <Row extends ReadonlyArray<unknown>>(sql: string) => EvidenceDatabase.rows<Row>(database, sql)
     const most = BundleFormat.maxAttachments + 1
     this.#cosignatures = statement(
-      `SELECT ${boundedText("line", maxBodyBytes)} FROM cosignatures WHERE size=? ORDER BY line LIMIT ${most}`
+      `SELECT ${EvidenceDatabase.boundedText("line", maxBodyBytes)} FROM cosignatures WHERE size=? ORDER BY line LIMIT ${most}`
     )
     this.#timestamps = statement(
       `SELECT CASE WHEN typeof(token)='blob' AND length(token)<=${maxBodyBytes} THEN token END
@@ -91,24 +80,24 @@ export class RecordReader {
     )
     this.#checkpoints = new Cursor(() =>
       statement<CheckpointRow>(
-        `SELECT size, ${boundedText("note", maxBodyBytes)} FROM checkpoints ORDER BY size`
+        `SELECT size, ${EvidenceDatabase.boundedText("note", maxBodyBytes)} FROM checkpoints ORDER BY size`
       ).iterate()
     )
     this.#disclosures = new Cursor(() =>
       statement<DisclosureRow>(
-        `SELECT seq, ${boundedText("body", maxBodyBytes)} FROM disclosures ORDER BY seq, body`
+        `SELECT seq, ${EvidenceDatabase.boundedText("body", maxBodyBytes)} FROM disclosures ORDER BY seq, body`
       ).iterate()
     )
   }
 
   get firstLeaf(): string | undefined {
     const bytes = EvidenceDatabase.rows<LeafRow>(this.#database, `${leafQuery} WHERE seq = 0`).get()?.[1]
-    return bytes === null || bytes === undefined ? undefined : textOf(bytes)
+    return bytes === null || bytes === undefined ? undefined : EvidenceDatabase.textOf(bytes)
   }
 
   /** Entries by the greatest `seq`, or 0 when there is a negative one: for progress and for planning. */
   get entryCount(): number {
-    const sql = "SELECT min(seq), max(seq) FROM entries"
+    const sql = "SELECT (SELECT min(seq) FROM entries), (SELECT max(seq) FROM entries)"
     const row = EvidenceDatabase.rows<[number | null, number | null]>(this.#database, sql).get()
     return (row?.[0] ?? 0) < 0 ? 0 : (row?.[1] ?? -1) + 1
   }
@@ -118,6 +107,14 @@ export class RecordReader {
     return from === undefined
       ? EvidenceDatabase.rows<LeafRow>(this.#database, `${leafQuery} ORDER BY seq`).iterate()
       : EvidenceDatabase.rows<LeafRow>(this.#database, `${leafQuery} WHERE seq >= ? ORDER BY seq`).iterate(from)
+  }
+
+  /** Usual notes of checkpoints with a size above `from`, up to `to`: a look ahead, which moves nothing. */
+  notes(from: number, to: number): ReadonlyArray<string> {
+    const usual = EvidenceDatabase.boundedText("note", maxUsualNoteBytes)
+    const sql = `SELECT ${usual} FROM checkpoints WHERE size > ? AND size <= ? LIMIT ${maxNotes}`
+    const found = EvidenceDatabase.rows<readonly [Buffer | null]>(this.#database, sql).all(from, to)
+    return found.flatMap(([note]) => (note === null ? [] : (EvidenceDatabase.textOf(note) ?? [])))
   }
 
   /** Smallest entry index behind which a checkpoint or a disclosure waits; Infinity when none does. */
@@ -134,7 +131,7 @@ export class RecordReader {
 
   /** @param leaf stored bytes, or a text that is known to be theirs */
   feedEntry(verifier: Verifier, seq: number, leaf: Uint8Array | string): void {
-    const text = typeof leaf === "string" ? leaf : textOf(leaf)
+    const text = typeof leaf === "string" ? leaf : EvidenceDatabase.textOf(leaf)
     if (text === undefined) verifier.refuseEntry("leaf: not UTF-8")
     else if (seq === verifier.size) verifier.entry(text)
     else verifier.refuseEntry(`it is stored under the seq ${seq}`)
@@ -172,7 +169,7 @@ export class RecordReader {
   }
 
   #feedDisclosure(verifier: Verifier, [seq, body]: DisclosureRow): void {
-    const text = body === null ? undefined : textOf(body)
+    const text = body === null ? undefined : EvidenceDatabase.textOf(body)
     const refuse = () => verifier.malformed(`a disclosure of entry ${seq} has not the form [salt,value]`)
     if (text === undefined || seq < 0) return refuse()
     try {
@@ -186,7 +183,7 @@ export class RecordReader {
   }
 
   #feedCheckpoint(verifier: Verifier, [size, body]: CheckpointRow): void {
-    const note = body === null ? undefined : textOf(body)
+    const note = body === null ? undefined : EvidenceDatabase.textOf(body)
     const attached = this.#attachments(size)
     if (note === undefined) verifier.malformed(`the checkpoint of size ${size} is not text, or is too long`)
     else if (typeof attached === "string") verifier.malformed(attached)
@@ -196,7 +193,7 @@ export class RecordReader {
   #attachments(size: number): Bundle.Attachments | string {
     const witnesses: Array<string> = []
     for (const [line] of this.#cosignatures.iterate(size)) {
-      const text = line === null ? undefined : textOf(line)
+      const text = line === null ? undefined : EvidenceDatabase.textOf(line)
       if (text === undefined) return `a cosignature of size ${size} is not text, or is too long`
       witnesses.push(text)
     }

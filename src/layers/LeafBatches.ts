@@ -7,7 +7,6 @@
 import type Database from "better-sqlite3"
 import * as Entry from "../domain/Entry.ts"
 import * as EvidenceDatabase from "./EvidenceDatabase.ts"
-import { boundedText } from "./EvidenceRecords.ts"
 
 const lineFeed = 0x0a
 /** Rows of a batch, unless their leaves are long. */
@@ -19,7 +18,10 @@ const capacity = fewRows * (Entry.maxLeafBytes + 1) + 1
 type BatchRow = readonly [count: number, first: number | null, last: number | null, leaves: Buffer | null]
 
 /** Texts longer than a leaf may be, and values that are no text, are left out and missed by the count. */
-const query = `SELECT count(*), min(seq), max(seq), CAST(group_concat(${boundedText("leaf", Entry.maxLeafBytes).replace(
+const query = `SELECT count(*), min(seq), max(seq), CAST(group_concat(${EvidenceDatabase.boundedText(
+  "leaf",
+  Entry.maxLeafBytes
+).replace(
   "CAST(leaf AS BLOB)",
   "leaf"
 )}, char(10)) AS BLOB) FROM (SELECT seq, leaf FROM entries WHERE seq >= ? AND seq < ? ORDER BY seq)`

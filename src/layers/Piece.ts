@@ -32,6 +32,8 @@ export type Job =
       /** Where the pieces begin: the beginning of a line. */
       readonly start: number
       readonly pieceBytes: number
+      /** Longest line with its LF. */
+      readonly maxLineBytes: number
       readonly claimedSizes: ReadonlyArray<number>
     }
   | {

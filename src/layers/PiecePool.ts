@@ -75,30 +75,47 @@ export const open = (job: Piece.Job, threads: number): Pool => {
 /** Pieces in flight for each thread: it must never wait, and what is not joined yet is held in memory. */
 const ahead = 3
 
+/** A piece that was checked, and work on it that goes on elsewhere. */
+interface Prepared {
+  readonly result: Piece.Result
+  readonly ready: Promise<unknown>
+}
+
 /**
- * Hands out pieces 0 to `count` and gives the results to `join` in order, until it says that one does not fit.
- *
- * @returns whether all of them fitted
+ * Hands out pieces 0 to `count` and gives the results to `prepare` and then to `join`, each in order, until `join` says
+ * that one does not fit. A thread that failed leaves its piece to the caller, as one that does not fit.
  */
 export const joinAll = async (
   pool: Pool,
   count: number,
   threads: number,
+  prepare: (result: Piece.Result) => Promise<unknown>,
   join: (result: Piece.Result) => Promise<boolean>
-): Promise<boolean> => {
-  const running: Array<Promise<Piece.Result>> = []
+): Promise<void> => {
+  const running: Array<Promise<Prepared | undefined>> = []
+  let last: Promise<unknown> = Promise.resolve()
+  const start = (index: number): Promise<Prepared | undefined> => {
+    const before = last
+    const checked = pool.run(index)
+    const prepared = checked
+      .then(async (result) => {
+        await before
+        return { result, ready: prepare(result) }
+      })
+      .catch(() => undefined)
+    last = prepared
+    return prepared
+  }
   let next = 0
   for (let index = 0; index < count; index++) {
-    for (; next < Math.min(count, index + threads * ahead); next++) {
-      const result = pool.run(next)
-      result.catch(() => undefined) // a thread that is closed early answers nobody
-      running.push(result)
-    }
-    // Results are joined in the order of the log. A thread that failed leaves its piece to the caller.
+    for (; next < Math.min(count, index + threads * ahead); next++) running.push(start(next))
+    // Results are joined in the order of the log.
     // oxlint-disable-next-line no-await-in-loop
-    const result = await running.shift()?.catch(() => undefined)
+    const prepared = await running.shift()
+    if (prepared === undefined) return
     // oxlint-disable-next-line no-await-in-loop
-    if (result === undefined || !(await join(result))) return false
+    await prepared.ready
+    // oxlint-disable-next-line no-await-in-loop
+    if (!(await join(prepared.result))) return
   }
-  return true
 }

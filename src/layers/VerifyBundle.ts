@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs/promises"
+import * as Bundle from "../domain/Bundle.ts"
 import { BundleVerifier } from "../domain/BundleVerifier.ts"
 import * as FastRange from "../domain/FastRange.ts"
 import type * as MerkleTree from "../domain/MerkleTree.ts"
@@ -14,6 +15,7 @@ import type { VerifyOptions } from "../domain/VerifyOptions.ts"
 import { BundleReader } from "./BundleReader.ts"
 import type * as Piece from "./Piece.ts"
 import * as PiecePool from "./PiecePool.ts"
+import { SignaturesAhead } from "./SignaturesAhead.ts"
 import * as VerifyIo from "./VerifyIo.ts"
 
 type Read = (
@@ -60,7 +62,14 @@ const readPieces = async (
 ): Promise<number> => {
   const piece = settings.piece ?? pieceBytes
   const pool = PiecePool.open(
-    { _tag: "bundle", path, start, pieceBytes: piece, claimedSizes: full.claimedSizes },
+    {
+      _tag: "bundle",
+      path,
+      start,
+      pieceBytes: piece,
+      maxLineBytes: Bundle.maxLineBytes,
+      claimedSizes: full.claimedSizes
+    },
     threads
   )
   let at = start
@@ -71,8 +80,11 @@ const readPieces = async (
     else return false
     return !verifier.isDecided
   }
+  const signatures = new SignaturesAhead(full.currentKeys)
+  const prepare = (result: Piece.Result) =>
+    Promise.all(result.items.flatMap((item) => (item._tag === "line" ? [signatures.line(item.text)] : [])))
   try {
-    await PiecePool.joinAll(pool, Math.ceil((size - start) / piece), threads, async (result) => {
+    await PiecePool.joinAll(pool, Math.ceil((size - start) / piece), threads, prepare, async (result) => {
       signal.throwIfAborted()
       if (result.first === undefined) return true
       if (result.first !== at) return false

@@ -19,6 +19,7 @@ import * as EvidenceDatabase from "./EvidenceDatabase.ts"
 import { RecordReader } from "./EvidenceRecords.ts"
 import type * as Piece from "./Piece.ts"
 import * as PiecePool from "./PiecePool.ts"
+import { SignaturesAhead } from "./SignaturesAhead.ts"
 import * as VerifyIo from "./VerifyIo.ts"
 
 /** An entry of the installation's ledger about this log. */
@@ -153,8 +154,14 @@ class Verification {
       },
       threads
     )
+    const signatures = new SignaturesAhead(verifier.currentKeys)
+    const prepare = (result: Piece.Result) => {
+      for (const item of result.items) if (item._tag === "line") signatures.entry(item.text)
+      const notes = this.#records.notes(result.first ?? result.end, result.end)
+      return Promise.all(notes.map((note) => signatures.note(note)))
+    }
     try {
-      await PiecePool.joinAll(pool, Math.ceil((this.#total - start) / piece), threads, async (result) => {
+      await PiecePool.joinAll(pool, Math.ceil((this.#total - start) / piece), threads, prepare, async (result) => {
         this.#signal.throwIfAborted()
         const base = verifier.range
         if (!result.items.every((item) => this.#join(base, item))) return false
