@@ -56,6 +56,15 @@ export interface Outcome {
   readonly text: string | undefined
 }
 
+/** What Node says when a native module was compiled for another version of it. */
+const otherNode = /compiled against a different Node\.js version/
+
+/** The commonest broken installation deserves better words than those of whoever stumbled over it. */
+const inWords = (message: string): string =>
+  otherNode.test(message)
+    ? `its native modules were built for another version of Node than this one (${process.version}); rebuild them: npm rebuild`
+    : message
+
 const statusOf = (failure: unknown): number => {
   if (typeof failure !== "object" || failure === null) return 1
   if ("exitStatus" in failure && typeof failure.exitStatus === "number") return failure.exitStatus
@@ -73,7 +82,7 @@ export const outcomeOf = (cause: Cause.Cause<unknown>): Outcome => {
     return { status: usageStatus, text: `agent: ${reason}; see: agent --help` }
   }
   const message = failure instanceof Error ? failure.message : JSON.stringify(failure)
-  return { status: statusOf(failure), text: `agent: ${flatten(message)}` }
+  return { status: statusOf(failure), text: `agent: ${flatten(inWords(message))}` }
 }
 
 /** `agent run`: whatever kept agentops itself from starting or recording the command has status 125. */
