@@ -5,7 +5,6 @@
  * @module
  */
 import { readSync } from "node:fs"
-import type * as Fs from "node:fs/promises"
 import * as Bundle from "../domain/Bundle.ts"
 import type { BundleVerifier } from "../domain/BundleVerifier.ts"
 import * as FastRange from "../domain/FastRange.ts"
@@ -43,7 +42,7 @@ export class BundleReader {
    * @returns offset of the first line that was not read
    */
   async read(
-    file: Fs.FileHandle,
+    file: VerifyIo.EvidenceFile,
     offset: number | null,
     pauses: boolean,
     signal: AbortSignal,
@@ -75,7 +74,7 @@ export class BundleReader {
   }
 
   /** A file is read at once: the way through a pool of threads costs as much again. A pipe may have to be waited for. */
-  async #read(file: Fs.FileHandle, at: number, position: number | null): Promise<number> {
+  async #read(file: VerifyIo.EvidenceFile, at: number, position: number | null): Promise<number> {
     if (position === null) return (await file.read(this.#buffer, at, VerifyIo.chunkBytes, null)).bytesRead
     await VerifyIo.turn()
     return readSync(file.fd, this.#buffer, at, VerifyIo.chunkBytes, position)

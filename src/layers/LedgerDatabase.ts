@@ -143,7 +143,9 @@ export const openForReading = (path: string): Database.Database | undefined => {
     }
   }
   try {
-    return prepare(new Database(path, { readonly: true, fileMustExist: true, timeout: 0 }))
+    // Where nobody has it open, a connection that may write removes the -wal and -shm files that reading makes.
+    const readonly = Fs.existsSync(`${path}-wal`)
+    return prepare(new Database(path, { readonly, fileMustExist: true, timeout: 0 }))
   } catch (cause) {
     const cannotLock = /^SQLITE_(?:CANTOPEN|READONLY|IOERR_SHM)/.test(codeOf(cause))
     const unfinished = Fs.statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0

@@ -43,7 +43,9 @@ export const isBlank = (
     try: () => {
       const size = Fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0
       if (size === 0) return true
-      const database = new Database(path, { readonly, fileMustExist: true })
+      if (readonly && Fs.existsSync(`${path}-journal`)) return false
+      // Where nobody has it open, a connection that may write removes the -wal and -shm files that reading makes.
+      const database = new Database(path, { readonly: readonly && Fs.existsSync(`${path}-wal`), fileMustExist: true })
       try {
         const schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
         const found = database.prepare<[], AuditSchema.SchemaRow>(schema).all()

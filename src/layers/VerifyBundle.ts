@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect"
+import { fstatSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Bundle from "../domain/Bundle.ts"
 import { BundleVerifier } from "../domain/BundleVerifier.ts"
@@ -16,10 +17,11 @@ import { BundleReader } from "./BundleReader.ts"
 import type * as Piece from "./Piece.ts"
 import * as PiecePool from "./PiecePool.ts"
 import { SignaturesAhead } from "./SignaturesAhead.ts"
+import * as StandardInput from "./StandardInput.ts"
 import * as VerifyIo from "./VerifyIo.ts"
 
 type Read = (
-  file: Fs.FileHandle,
+  file: VerifyIo.EvidenceFile,
   options: VerifyOptions,
   settings: VerifyIo.Settings,
   signal: AbortSignal
@@ -103,7 +105,7 @@ const readPieces = async (
 
 const read = async (
   path: string,
-  file: Fs.FileHandle,
+  file: VerifyIo.EvidenceFile,
   options: VerifyOptions,
   settings: VerifyIo.Settings,
   signal: AbortSignal
@@ -123,13 +125,24 @@ const read = async (
   return verifier.finish()
 }
 
+/** Standard input that is a file can be read by threads, like any other. */
+const standardInput = "/dev/stdin"
+const nameOf = (path: string): string => (path === "-" ? standardInput : path)
+
+const open = (path: string): Promise<VerifyIo.EvidenceFile> =>
+  path === "-" && !fstatSync(0).isFile() ? Promise.resolve(StandardInput.open()) : Fs.open(nameOf(path), "r")
+
 const verifyWith = (path: string, options: VerifyOptions, settings: VerifyIo.Settings, work: Read) => {
   const failed = VerifyIo.ioError(path)
   return Effect.acquireUseRelease(
-    Effect.tryPromise({ try: () => Fs.open(path === "-" ? "/dev/stdin" : path, "r"), catch: failed }),
+    Effect.tryPromise({ try: () => open(path), catch: failed }),
     (file) =>
       Effect.mapError(
-        VerifyIo.attempt((signal) => work(file, options, settings, signal)),
+        VerifyIo.attempt((signal) => {
+          // A pipe may never bring anything: closing it ends the waiting.
+          if (path === "-") signal.addEventListener("abort", () => void file.close())
+          return work(file, options, settings, signal)
+        }),
         failed
       ),
     (file) => Effect.promise(() => file.close().catch(() => undefined))
@@ -143,7 +156,7 @@ export const verifyFile = Effect.fn("VerifyBundle.verifyFile")(
     options: VerifyOptions,
     settings: VerifyIo.Settings = {}
   ): Effect.Effect<Verdict.Report, VerifyIo.VerifyIoError> =>
-    verifyWith(path, options, settings, (...rest) => read(path, ...rest))
+    verifyWith(path, options, settings, (...rest) => read(nameOf(path), ...rest))
 )
 
 /** As `verifyFile`, through the complete path alone: what the fast paths are held against. */

@@ -5,7 +5,6 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import type * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Bundle from "../domain/Bundle.ts"
 
@@ -69,6 +68,19 @@ const mostThreads = 4
 /** Threads for a file of `bytes`. */
 export const threadsFor = (settings: Settings, bytes: number): number =>
   settings.threads ?? (bytes < smallFile ? 1 : Math.min(mostThreads, Os.availableParallelism()))
+
+/** What is read of an open file; a file handle of Node is one. */
+export interface EvidenceFile {
+  readonly fd: number
+  readonly stat: () => Promise<{ readonly size: number; readonly isFile: () => boolean }>
+  readonly read: (
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: null
+  ) => Promise<{ readonly bytesRead: number }>
+  readonly close: () => Promise<void>
+}
 
 /** Bytes that one read asks for. */
 export const chunkBytes = 1024 * 1024
@@ -152,7 +164,7 @@ export class LineSplitter {
 
 /** Reads a file from `position` on, chunk by chunk, until `visit` says that it has enough. Stops when aborted. */
 export const readChunks = async (
-  file: Fs.FileHandle,
+  file: EvidenceFile,
   signal: AbortSignal,
   visit: (chunk: Buffer) => boolean | Promise<boolean>
 ): Promise<void> => {

@@ -115,7 +115,7 @@ const auditRun = (asked: string, options: VerifyOptions.VerifyOptions, wanted: E
     if (Either.isLeft(found)) return yield* auditGone(asked, found.left)
     const run = found.right
     const ledger = yield* Home.ledgerAnswer(run.about?.origin)
-    const isLive = yield* storage.isHeld(run)
+    const isLive = run.about?.state === "running" && (yield* storage.isHeld(run))
     const report = yield* withProgress("checked", (onProgress) => Audit.auditRun(run, options, ledger, { onProgress }))
     const findings = isLive ? ["the run is still being recorded", ...report.findings] : report.findings
     const write = withProgress("written", (onProgress) => Export.write(run, ledger, wanted, onProgress))
@@ -124,6 +124,8 @@ const auditRun = (asked: string, options: VerifyOptions.VerifyOptions, wanted: E
 
 export const command = Command.make("audit", { run, ...options }, (given) =>
   Effect.gen(function* () {
+    const asked = Option.getOrUndefined(given.run)
+    if (asked?.startsWith("-") === true) return yield* usage(`unknown option ${asked}; see: agent audit --help`)
     const wanted = yield* wantedOf(given)
     const file = Option.getOrUndefined(given.verify)
     const wrong = contradiction(wanted, file !== undefined, Option.isSome(given.run), given.json)

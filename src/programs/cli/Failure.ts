@@ -41,7 +41,7 @@ const usageTags: ReadonlySet<string> = new Set([
   "RunAmbiguous",
   "RunNameTaken",
   "VerifyIoError",
-  "RangeOutside",
+  "EntriesOutside",
   "NoSuchType"
 ])
 
