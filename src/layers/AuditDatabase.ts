@@ -18,6 +18,7 @@ import * as Path from "node:path"
 import type { StoredCheckpoint, StoreFailed } from "../services/AuditStore.ts"
 import * as AuditSchema from "./AuditSchema.ts"
 import * as SqliteFailure from "./SqliteFailure.ts"
+import "./BetterSqlite.ts" // the client opens databases with the same package
 
 export { openForVerify, type Row, type VerifyHandle } from "./AuditReader.ts"
 export { recover, type Recovery } from "./AuditRecovery.ts"

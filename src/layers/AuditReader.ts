@@ -7,7 +7,7 @@
  *
  * @module
  */
-import Database from "better-sqlite3"
+import Database from "./BetterSqlite.ts"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"

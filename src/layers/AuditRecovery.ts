@@ -9,7 +9,7 @@
  *
  * @module
  */
-import Database from "better-sqlite3"
+import Database from "./BetterSqlite.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Checkpoint from "../domain/Checkpoint.ts"

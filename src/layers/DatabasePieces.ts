@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type Database from "better-sqlite3"
+import type Database from "./BetterSqlite.ts"
 import * as FastRange from "../domain/FastRange.ts"
 import * as EvidenceDatabase from "./EvidenceDatabase.ts"
 import { LeafBatches } from "./LeafBatches.ts"

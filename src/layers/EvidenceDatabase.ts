@@ -3,7 +3,7 @@
  *
  * @module
  */
-import Database from "better-sqlite3"
+import Database from "./BetterSqlite.ts"
 import * as Data from "effect/Data"
 import * as Fs from "node:fs"
 import * as Os from "node:os"

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type Database from "better-sqlite3"
+import type Database from "./BetterSqlite.ts"
 import type * as Bundle from "../domain/Bundle.ts"
 import * as BundleFormat from "../domain/Bundle.ts"
 import * as Commitment from "../domain/Commitment.ts"

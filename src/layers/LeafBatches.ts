@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type Database from "better-sqlite3"
+import type Database from "./BetterSqlite.ts"
 import * as Entry from "../domain/Entry.ts"
 import * as EvidenceDatabase from "./EvidenceDatabase.ts"
 

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type Database from "better-sqlite3"
+import type Database from "./BetterSqlite.ts"
 import * as Either from "effect/Either"
 import * as Checkpoint from "../domain/Checkpoint.ts"
 import * as ControlEntry from "../domain/ControlEntry.ts"

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import Database from "better-sqlite3"
+import Database from "./BetterSqlite.ts"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { LedgerFailed, type LedgerFailureReason } from "../services/Ledger.ts"

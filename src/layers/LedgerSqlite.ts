@@ -14,7 +14,7 @@
  *
  * @module
  */
-import type Database from "better-sqlite3"
+import type Database from "./BetterSqlite.ts"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type Database from "better-sqlite3"
+import type Database from "./BetterSqlite.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import Database from "better-sqlite3"
+import Database from "./BetterSqlite.ts"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import Database from "better-sqlite3"
+import Database from "../BetterSqlite.ts"
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads"
 import type { WriterInput, WriterMessage, WriterReply } from "../WriterProtocol.ts"
 
