@@ -133,18 +133,19 @@ export const make = (
 
     // Messages that the actor accepted. After an interruption nobody knows, and the short way is not taken any more.
     let accepted = 0
+    /** The first attempt is synchronous: it mostly finds room, and an effect of its own costs more than a record. */
+    const handAtOnce = (message: Message): boolean => {
+      const taken = actor.unsafeTell(message)
+      if (taken) accepted++
+      return taken
+    }
     /** Completes when the actor has accepted the message. */
-    const hand = (message: Message): Effect.Effect<void, AuditStore.AuditStoreError> => {
-      // The first attempt is synchronous: it mostly finds room, and an effect of its own costs more than the record.
-      if (actor.unsafeTell(message)) {
-        accepted++
-        return Effect.void
-      }
-      return actor.tell(message).pipe(
+    const handLater = (message: Message): Effect.Effect<void, AuditStore.AuditStoreError> =>
+      actor.tell(message).pipe(
         Effect.onExit((exit) => Effect.sync(() => (accepted += Exit.isSuccess(exit) ? 1 : Number.NaN))),
         Effect.catchTag("ActorClosed", () => Effect.fail(closed))
       )
-    }
+    const hand = (message: Message) => (handAtOnce(message) ? Effect.void : handLater(message))
     /** Completes when everything accepted so far is durable. */
     const drained = Effect.zipRight(actor.flush, writer.durable)
 
@@ -159,7 +160,7 @@ export const make = (
         try {
           const message = RecordIntake.prepare(records, now.wall(), awaited)
           if (awaited && writer.takeAtOnce(message, accepted)) return then(message)
-          return Effect.zipRight(hand(message), then(message))
+          return handAtOnce(message) ? then(message) : Effect.zipRight(handLater(message), then(message))
         } catch (cause) {
           return Effect.fail(RecordIntake.rejection(cause))
         }
@@ -242,9 +243,7 @@ export const make = (
       offer: (records) => {
         if (refusal() !== undefined) return false
         if (records.length === 0) return true
-        const taken = actor.unsafeTell(RecordIntake.prepare(records, now.wall(), false))
-        if (taken) accepted++
-        return taken
+        return handAtOnce(RecordIntake.prepare(records, now.wall(), false))
       },
       onDrain: actor.onDrain,
       entries: backend.entries,

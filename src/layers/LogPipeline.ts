@@ -110,6 +110,8 @@ export class LogPipeline {
   /** Notes that were asked for, and so are stored or will be. */
   #requestedNotes = 1
   #storedNotes = 1
+  /** Records that somebody waited for in the last segment that had such. */
+  #crowd = 0
   #failure: StoreFailed | undefined
 
   /** @param opening the stored note of size 1 */
@@ -171,6 +173,11 @@ export class LogPipeline {
     return this.#inFlight === 0
   }
 
+  /** Of those who wait, one at a time comes lately. */
+  get isLonely(): boolean {
+    return this.#crowd < 2
+  }
+
   get hasRoom(): boolean {
     return this.#inFlight < maxSegmentsInFlight
   }
@@ -214,13 +221,15 @@ export class LogPipeline {
       return Effect.sync(() => flight.resumes.delete(resume))
     })
 
-  /** Completes when the record, which the actor accepted, is durable. */
+  /**
+   * Completes when the record, which the actor accepted, is durable. An interrupted caller stays listed until then, and
+   * its resumption does nothing: a way to leave the list would cost more than waiting does.
+   */
   readonly receipt = (record: Prepared): Effect.Effect<Receipt, StoreFailed> =>
     Effect.async((resume) => {
       if (record.seq >= 0 && record.seq < this.#committed.size) return resume(Effect.succeed(receiptOf(record)))
       if (this.#failure !== undefined) return resume(Effect.fail(this.#failure))
       this.#receipts.set(record, resume)
-      return Effect.sync(() => this.#receipts.delete(record))
     })
 
   /** Completes with a stored note that covers `size` durable entries. */
@@ -288,6 +297,7 @@ export class LogPipeline {
     this.#committed = { size: flight.end, hash: flight.hash }
     flight.durable = true
     for (const note of notes) this.#publish(note)
+    if (flight.awaited.length > 0) this.#crowd = flight.awaited.length
     for (const record of flight.awaited) {
       this.#receipts.get(record)?.(Effect.succeed(receiptOf(record)))
       this.#receipts.delete(record)

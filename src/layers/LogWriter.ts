@@ -134,13 +134,14 @@ export class LogWriter {
 
   /**
    * The short way of a record that somebody waits for while nothing else goes on: no fiber is woken for it. It is what
-   * `handle` would do, in one synchronous step.
+   * `handle` would do, in one synchronous step. Where several wait together they share a commit instead.
    *
    * @param accepted messages that the actor has accepted; unless all were handled, the record has to queue up
    * @returns false when the record must go to the actor
    */
   takeAtOnce(message: RecordIntake.Records, accepted: number): boolean {
     if (this.#handling || this.#ended || accepted !== this.#handled || !this.pipeline.isIdle) return false
+    if (!this.pipeline.isLonely) return false
     if (Schedule.roomInEpoch(this.#schedule, this.#intervals) <= message.records.length) return false
     this.#observeClocks()
     this.#room = message.records.length
