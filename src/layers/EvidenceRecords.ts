@@ -187,7 +187,14 @@ export class RecordReader {
     const attached = this.#attachments(size)
     if (note === undefined) verifier.malformed(`the checkpoint of size ${size} is not text, or is too long`)
     else if (typeof attached === "string") verifier.malformed(attached)
-    else verifier.checkpoint(note, attached)
+    else {
+      verifier.checkpoint(note, attached)
+      // A note that is sound may still be stored under a size that is not its own, where nobody would look for it.
+      const own = note.split("\n", 2)[1]
+      if (!verifier.isDecided && own !== String(size)) {
+        verifier.malformed(`the checkpoint of size ${own ?? "?"} is stored under the size ${size}`)
+      }
+    }
   }
 
   #attachments(size: number): Bundle.Attachments | string {
