@@ -13,7 +13,11 @@ const benchmarks: ReadonlyArray<{
   readonly name: string
   readonly about: string
   readonly load: () => Promise<Harness.Benchmark>
-}> = [{ name: "startup", about: "process start-up", load: () => import("./startup.ts") }]
+}> = [
+  { name: "startup", about: "process start-up", load: () => import("./startup.ts") },
+  { name: "store", about: "the audit store", load: () => import("./store.ts") },
+  { name: "verify", about: "verification", load: () => import("./verify.ts") }
+]
 
 const print = (line: string) => process.stdout.write(`${line}\n`)
 

@@ -2,7 +2,7 @@
  * audit.db through @effect/sql-sqlite-node: making one, and the queries of who reads while it grows or afterwards.
  *
  * The hot writer has a handle of its own (`workers/AuditWriter.ts`), because the client does not hand its handle out;
- * verification has another (`AuditReader.ts`), because it streams what the client would hold in memory.
+ * verification has another (`EvidenceDatabase.ts`), because it streams what the client would hold in memory.
  *
  * @module
  */
@@ -20,7 +20,6 @@ import * as AuditSchema from "./AuditSchema.ts"
 import * as SqliteFailure from "./SqliteFailure.ts"
 import "./BetterSqlite.ts" // the client opens databases with the same package
 
-export { openForVerify, type Row, type VerifyHandle } from "./AuditReader.ts"
 export { recover, type Recovery } from "./AuditRecovery.ts"
 
 /** Rows that a query holds at once. */

@@ -20,7 +20,7 @@ import * as Sha256 from "../domain/Sha256.ts"
 import * as SignedNote from "../domain/SignedNote.ts"
 import type { StoredCheckpoint, StoreFailed } from "../services/AuditStore.ts"
 import type { Signer, SignerError } from "../services/Signer.ts"
-import { openForVerify } from "./AuditReader.ts"
+import * as EvidenceDatabase from "./EvidenceDatabase.ts"
 import * as RecordIntake from "./RecordIntake.ts"
 import * as SqliteFailure from "./SqliteFailure.ts"
 
@@ -133,7 +133,7 @@ export const recover = (
   Effect.scoped(
     Effect.gen(function* () {
       // First as evidence, read-only: a file that is no audit database is not touched.
-      yield* Effect.scoped(openForVerify(path))
+      yield* Effect.scoped(EvidenceDatabase.scoped(path))
       const clock = yield* Effect.clock
       const db = yield* transaction(path)
       const found = yield* sqlite(path, () => inspect(db))

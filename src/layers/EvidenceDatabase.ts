@@ -5,10 +5,14 @@
  */
 import Database from "./BetterSqlite.ts"
 import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
+import { StoreFailed } from "../services/AuditStore.ts"
 import * as AuditSchema from "./AuditSchema.ts"
+import * as SqliteFailure from "./SqliteFailure.ts"
 
 /** The file is not an audit database of this format: what is wrong. */
 export class NotAnAuditDatabase extends Data.TaggedError("NotAnAuditDatabase")<{ readonly reason: string }> {
@@ -161,3 +165,16 @@ const checked = (source: Source, release: () => void): Evidence => {
     throw error
   }
 }
+
+/** As `open`, until the scope closes, with errors for who does not verify but reads. */
+export const scoped = (path: string): Effect.Effect<Evidence, StoreFailed, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => open(path),
+      catch: (error) =>
+        error instanceof NotAnAuditDatabase
+          ? new StoreFailed({ path, reason: "other-schema", detail: error.message })
+          : SqliteFailure.from(path, error)
+    }),
+    ({ close }) => Effect.sync(close)
+  )

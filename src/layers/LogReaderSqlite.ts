@@ -13,7 +13,6 @@ import type * as Scope from "effect/Scope"
 import * as Bundle from "../domain/Bundle.ts"
 import * as Entry from "../domain/Entry.ts"
 import * as TlogProof from "../domain/TlogProof.ts"
-import { StoreFailed } from "../services/AuditStore.ts"
 import type { LedgerEvidence } from "../services/Ledger.ts"
 import type { LogReadError, ReadCheckpoint, ReadDisclosure } from "../services/LogReader.ts"
 import { LogDamaged, LogReader } from "../services/LogReader.ts"
@@ -132,21 +131,14 @@ class Statements {
 
 const failure =
   (path: string) =>
-  (error: unknown): LogReadError => {
-    if (error instanceof LogDamaged) return error
-    return error instanceof EvidenceDatabase.NotAnAuditDatabase
-      ? new StoreFailed({ path, reason: "other-schema", detail: error.message })
-      : SqliteFailure.from(path, error)
-  }
+  (error: unknown): LogReadError =>
+    error instanceof LogDamaged ? error : SqliteFailure.from(path, error)
 
 /** Opens the database at `path` until the scope closes. What is written afterwards is not seen. */
 export const open = (path: string): Effect.Effect<LogReader["Type"], LogReadError, Scope.Scope> =>
   Effect.gen(function* () {
     const read = <A>(body: () => A) => Effect.try({ try: body, catch: failure(path) })
-    const evidence = yield* Effect.acquireRelease(
-      read(() => EvidenceDatabase.open(path)),
-      ({ close }) => Effect.sync(close)
-    )
+    const evidence = yield* EvidenceDatabase.scoped(path)
     const statements = yield* read(() => new Statements(path, evidence.database))
     const size = yield* read(() => statements.size)
     const origin = yield* read(() => statements.origin)

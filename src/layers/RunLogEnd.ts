@@ -11,8 +11,8 @@ import * as Checkpoint from "../domain/Checkpoint.ts"
 import * as Entry from "../domain/Entry.ts"
 import * as SignedNote from "../domain/SignedNote.ts"
 import { StoreFailed } from "../services/AuditStore.ts"
-import { openForVerify } from "./AuditReader.ts"
 import * as AuditSchema from "./AuditSchema.ts"
+import * as EvidenceDatabase from "./EvidenceDatabase.ts"
 import * as SqliteFailure from "./SqliteFailure.ts"
 
 export interface RunLogEnd {
@@ -63,7 +63,7 @@ export const isBlank = (
 /** Fails with `corrupt` when the last rows cannot be read as this format. */
 export const read = (path: string): Effect.Effect<RunLogEnd, StoreFailed> =>
   Effect.scoped(
-    Effect.flatMap(openForVerify(path), ({ database }) =>
+    Effect.flatMap(EvidenceDatabase.scoped(path), ({ database }) =>
       Effect.try({
         try: () => {
           const [noteText = ""] = texts(database, "SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1")

@@ -90,13 +90,16 @@ describe("the table of docs/threat-model.md on a home that was changed", () => {
     assert.deepStrictEqual([verdict, first_bad?.[0]], ["TRUNCATED", 1])
   })
 
-  it("a deleted log is TRUNCATED, and a deleted directory is no run", () => {
+  it("a deleted log is TRUNCATED, and so is a deleted directory that is asked for by its id", () => {
     const changed = home("deleted")
     Fs.rmSync(changed.auditDb)
     const { first_bad, verdict } = audit(changed)
     assert.deepStrictEqual([verdict, first_bad?.[0]], ["TRUNCATED", 0])
     Fs.rmSync(Path.dirname(changed.auditDb), { recursive: true })
-    assert.strictEqual(command(changed.path, "audit", changed.run).status, 2)
+    const gone = audit(changed)
+    assert.deepStrictEqual([gone.verdict, gone.first_bad], [verdict, first_bad])
+    assert.strictEqual(command(changed.path, "audit", changed.run).status, 4)
+    assert.strictEqual(command(changed.path, "audit", "run_000000000000").status, 2)
   })
 
   it("a log with a view in it is MALFORMED", () => {
@@ -128,7 +131,12 @@ describe("the table of docs/threat-model.md on a home that was changed", () => {
     for (const file of Fs.readdirSync(changed.path)) {
       if (file.startsWith("ledger.db")) Fs.rmSync(Path.join(changed.path, file))
     }
-    assert.isTrue(audit(changed).findings.includes("anchored: none"))
+    const { findings } = audit(changed)
+    assert.isTrue(findings.includes("anchored: none"))
+    assert.isTrue(
+      findings.some((finding) => finding.includes("says nothing about this run")),
+      findings.join("\n")
+    )
     assert.strictEqual(command(changed.path, "run", "--", "true").status, 125)
   })
 

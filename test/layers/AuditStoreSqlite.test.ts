@@ -13,6 +13,7 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { afterAll, vi } from "vitest"
+import * as EvidenceDatabase from "../../src/layers/EvidenceDatabase.ts"
 import * as AuditDatabase from "../../src/layers/AuditDatabase.ts"
 import * as AuditStoreSqlite from "../../src/layers/AuditStoreSqlite.ts"
 import * as SignerMemory from "../../src/layers/SignerMemory.ts"
@@ -53,12 +54,10 @@ const change = (path: string, sql: string) => {
   db.close()
 }
 
-const openAsEvidence = (path: string) => Effect.scoped(Effect.asVoid(AuditDatabase.openForVerify(path)))
+const openAsEvidence = (path: string) => Effect.scoped(Effect.asVoid(EvidenceDatabase.scoped(path)))
 
 const reasonOf = (path: string) =>
   Effect.map(Effect.flip(openAsEvidence(path)), ({ message, reason }) => [reason, message] as const)
-
-const nameOf = (row: AuditDatabase.Row) => `${row._tag} ${row._tag === "checkpoint" ? row.size : row.seq}`
 
 describe("AuditStoreSqlite", () => {
   it.effect("the file is private, holds the format's tables and nothing else, and its WAL is empty at the end", () =>
@@ -238,68 +237,7 @@ describe("SqliteFailure", () => {
   })
 })
 
-describe("AuditDatabase.openForVerify", () => {
-  it.effect("gives entries, disclosures and checkpoints in the order of a bundle", () =>
-    Effect.gen(function* () {
-      const path = fresh()
-      yield* run(path, (store) =>
-        Effect.zipRight(
-          store.seal(line("a")),
-          Effect.zipRight(store.append(line("b")), store.close({ reason: "exit", exit: 0 }))
-        )
-      )
-      change(
-        path,
-        `INSERT INTO disclosures VALUES (1,'["salt","a"]'),(9,'["salt","late"]');
-         INSERT INTO cosignatures VALUES (2,'— w2 x'),(2,'— w1 x'),(3,'— none');
-         INSERT INTO timestamps VALUES (4,x'00ff'); INSERT INTO evidence VALUES ('ledger','proof')`
-      )
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const handle = yield* AuditDatabase.openForVerify(path)
-          const rows = [...handle.rows()]
-          assert.deepStrictEqual(rows.map(nameOf), [
-            "entry 0",
-            "checkpoint 1",
-            "entry 1",
-            "disclosure 1",
-            "checkpoint 2",
-            "entry 2",
-            "entry 3",
-            "checkpoint 4",
-            "disclosure 9"
-          ])
-          const checkpoints = rows.filter((row) => row._tag === "checkpoint")
-          assert.deepStrictEqual(
-            checkpoints.map(({ lines }) => lines),
-            [[], ["— w1 x", "— w2 x"], []]
-          )
-          assert.deepStrictEqual(checkpoints[2]!.tokens, [Buffer.from([0, 255])])
-          assert.deepStrictEqual(handle.evidence(), [{ kind: "ledger", body: "proof" }])
-          assert.deepStrictEqual(handle.counts(), { entries: 4, checkpoints: 3 })
-          assert.throws(() => handle.database.exec("DELETE FROM entries"))
-          for (const row of handle.rows()) if (row._tag === "entry") break
-          assert.lengthOf([...handle.rows()], rows.length)
-        })
-      )
-    })
-  )
-
-  it.effect("gives the stored bytes, not their repair", () =>
-    Effect.gen(function* () {
-      const path = fresh()
-      yield* openEnded(path, ["\ufffd"])
-      change(path, "UPDATE entries SET leaf = CAST(replace(CAST(leaf AS BLOB), x'efbfbd', x'ff') AS TEXT) WHERE seq=1")
-      const leaf = yield* Effect.scoped(
-        Effect.map(AuditDatabase.openForVerify(path), (handle) => {
-          for (const row of handle.rows()) if (row._tag === "entry" && row.seq === 1) return row.leaf
-          return new Uint8Array()
-        })
-      )
-      assert.include([...leaf], 0xff)
-    })
-  )
-
+describe("EvidenceDatabase", () => {
   it.effect("refuses what is no audit database, each for its reason", () =>
     Effect.gen(function* () {
       const missing = fresh()
@@ -326,37 +264,12 @@ describe("AuditDatabase.openForVerify", () => {
       assert.strictEqual((yield* reasonOf(missing))[0], "missing")
       assert.strictEqual((yield* reasonOf(directory))[0], "not-a-database")
       assert.strictEqual((yield* reasonOf(text))[0], "not-a-database")
-      assert.strictEqual((yield* reasonOf(empty))[0], "not-a-database")
+      assert.strictEqual((yield* reasonOf(empty))[0], "other-schema")
       assert.strictEqual((yield* reasonOf(foreign))[0], "other-schema")
       assert.deepStrictEqual((yield* reasonOf(extra))[0], "other-schema")
       assert.match((yield* reasonOf(extra))[1], /view v/)
       assert.match((yield* reasonOf(altered))[1], /table tiles/)
       assert.strictEqual((yield* reasonOf(corrupt))[0], "corrupt")
-    })
-  )
-
-  it.effect("a page that cannot be read in the middle is a typed error of the iteration", () =>
-    Effect.gen(function* () {
-      const path = fresh()
-      yield* openEnded(
-        path,
-        Array.from({ length: 2000 }, (_, at) => `line ${at}`)
-      )
-      const bytes = Fs.readFileSync(path)
-      bytes.fill(0x5a, 200 * 1024, 220 * 1024)
-      Fs.writeFileSync(path, bytes)
-      yield* Effect.scoped(
-        Effect.map(AuditDatabase.openForVerify(path), (handle) => {
-          let seen = 0
-          try {
-            for (const row of handle.rows()) seen += row._tag === "entry" ? 1 : 0
-            assert.fail("the damage was not noticed")
-          } catch (error) {
-            assert.deepInclude(error, { _tag: "StoreFailed", reason: "corrupt" })
-          }
-          assert.isAbove(seen, 100)
-        })
-      )
     })
   )
 })
