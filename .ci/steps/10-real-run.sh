@@ -21,7 +21,8 @@ expect() { # STATUS WORDS COMMAND…: runs it, wants that status, and that its f
 }
 
 echo "--- record the type check and the unit tests"
-agent run --name real --timeout 15m -- sh -c 'npm run check && npx vitest run test/domain' >"$work/console" 2>"$work/said"
+agent run --name real --timeout 15m -- sh -c 'npm run check && npx vitest run test/domain' \
+  >"$work/console" 2>"$work/said" || { status=$?; cat "$work/console" "$work/said" >&2; exit "$status"; }
 tail -n 4 "$work/console"
 cat "$work/said"
 grep -q 'passed' "$work/console" || { echo "no test ran" >&2; exit 1; }
