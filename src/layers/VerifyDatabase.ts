@@ -203,19 +203,27 @@ const verifyWith = (
   settings: Settings,
   work: Work
 ): Effect.Effect<Verdict.Report, VerifyIo.VerifyIoError> => {
-  const report = Effect.acquireUseRelease(
-    Effect.try({ try: () => EvidenceDatabase.open(path), catch: (error) => error }),
-    (evidence) => VerifyIo.attempt((signal) => work(evidence, options, settings, signal)),
-    (evidence) => Effect.sync(() => evidence.close())
-  )
-  return Effect.catchAll(report, (error) => {
+  // A file that is no audit database has a report; one that cannot be read has none.
+  const judge = (error: unknown): Effect.Effect<Verdict.Report, VerifyIo.VerifyIoError> => {
     if (error instanceof EvidenceDatabase.NotAnAuditDatabase) {
       return Effect.succeed(unreadable(`not an audit database: ${error.message}`))
     }
     return EvidenceDatabase.isDamage(error)
       ? Effect.succeed(unreadable(`not a readable database: ${words(error)}`))
       : VerifyIo.ioError(path)(error)
-  })
+  }
+  return Effect.acquireUseRelease(
+    Effect.sync(() => Either.try(() => EvidenceDatabase.open(path))),
+    Either.match({
+      onLeft: judge,
+      onRight: (evidence) =>
+        Effect.catchAll(
+          VerifyIo.attempt((signal) => work(evidence, options, settings, signal)),
+          judge
+        )
+    }),
+    (opened) => Effect.sync(() => (Either.isRight(opened) ? opened.right.close() : undefined))
+  )
 }
 
 /** Verifies the database at `path`. A file that is no audit database is a report, not an error. */
