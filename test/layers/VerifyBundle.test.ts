@@ -69,7 +69,7 @@ describe("VerifyBundle", () => {
         const report = await agree(path, Logs.trusting(log), [{ threads: 1 }])
         if (change.kind === "none" && options.end === "close") assert.strictEqual(report.verdict, "INTACT", report.why)
       }),
-    { fastCheck: { numRuns: 300 }, timeout: 60_000 }
+    { fastCheck: { numRuns: 100 }, timeout: 60_000 }
   )
 
   it.effect.prop(
@@ -81,7 +81,7 @@ describe("VerifyBundle", () => {
         const path = write(changedBundle(log, other, change))
         await agree(path, Logs.trusting(log), [{ threads: 2, piece }])
       }),
-    { fastCheck: { numRuns: 30 }, timeout: 60_000 }
+    { fastCheck: { numRuns: 20 }, timeout: 60_000 }
   )
 
   it("a long log is INTACT on every path, with a note that was kept from the middle", async () => {
