@@ -1,6 +1,6 @@
 /**
- * A lock between processes that the kernel gives back when its holder ends, also by `kill -9`: an exclusive transaction
- * on a small SQLite file. SQLite takes it by fcntl locks and keeps them right within one process too.
+ * A lock between processes that the kernel gives back when its holder ends, also by `kill -9`: a write transaction on a
+ * small SQLite file. SQLite takes it by fcntl locks and keeps them right within one process too.
  *
  * Nothing else may open the lock file: closing any descriptor of it would drop the process's locks (POSIX fcntl).
  *
@@ -11,10 +11,13 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
-/** Takes the lock. With the journal in memory: a kill would leave a file behind otherwise. */
+/**
+ * Takes the lock. IMMEDIATE, because of several who try at once exactly one gets it; an EXCLUSIVE one is refused to all of
+ * them while each still looks. With the journal in memory: a kill would leave a file behind otherwise.
+ */
 const lock = (database: Database.Database): void => {
   database.pragma("journal_mode = MEMORY")
-  database.exec("BEGIN EXCLUSIVE")
+  database.exec("BEGIN IMMEDIATE")
 }
 
 /** The lock file cannot be used. */

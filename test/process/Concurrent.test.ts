@@ -55,7 +55,7 @@ describe("several commands at once on one home", { timeout: 180_000 }, () => {
       Cli.agent(["audit", killed[0] ?? ""], { home })
     ])
     for (const { status, stderr } of recoveries) {
-      assert.include([0, 5], status)
+      assert.include([0, 5, 6], status) // 6: the audit looked while another command was at it
       assert.match(stderr, /^(?:agent: run_[0-9a-f]{12} was killed: [^\n]*\n)*$/)
     }
     const told = recoveries.flatMap(({ stderr }) => stderr.match(/run_[0-9a-f]{12}/g) ?? [])
