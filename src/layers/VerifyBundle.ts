@@ -113,10 +113,9 @@ const read = async (
   const stat = await file.stat()
   const verifier = new BundleVerifier(options)
   const onProgress = (done: number) => settings.onProgress?.(done, Math.max(stat.size, done))
-  const isSeekable = path !== "-" && stat.isFile()
-  const threads = isSeekable ? VerifyIo.threadsFor(settings, stat.size) : 1
+  const threads = stat.isFile() ? VerifyIo.threadsFor(settings, stat.size) : 1
   const reader = new BundleReader(verifier)
-  const start = await reader.read(file, isSeekable ? 0 : null, threads > 1, signal, onProgress)
+  const start = await reader.read(file, stat.isFile() ? 0 : null, threads > 1, signal, onProgress)
   if (threads > 1 && !reader.isDone) {
     const full = verifier.canSkip ? verifier.full : undefined
     const at =
