@@ -39,14 +39,11 @@ describe("several commands at once on one home", { timeout: 180_000 }, () => {
 
   it("recoveries do the work once", async () => {
     const home = Cli.newHome()
-    await Promise.all(
-      Array.from({ length: 3 }, async () => {
-        const run = Cli.start(["run", "-q", "--", "sh", "-c", "while :; do echo line; sleep 0.01; done"], { home })
-        await run.until(() => run.stdout().length > 0, "the first line")
-        run.child.kill("SIGKILL")
-        await run.done
-      })
-    )
+    const script = "while :; do echo line; sleep 0.01; done"
+    const runs = Array.from({ length: 3 }, () => Cli.start(["run", "-q", "--", "sh", "-c", script], { home }))
+    await Promise.all(runs.map((run) => run.until(() => run.stdout().length > 0, "the first line")))
+    for (const run of runs) run.child.kill("SIGKILL") // only now: a run that starts would recover one that is dead
+    await Promise.all(runs.map(({ done }) => done))
     const killed = Cli.runsOf(home).map((run) => Path.basename(run))
     assert.lengthOf(killed, 3)
     const recoveries = await Promise.all([
