@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
+import * as CommandLine from "../domain/CommandLine.ts"
 import type * as Jcs from "../domain/Jcs.ts"
 import * as ConsoleTee from "../layers/ConsoleTee.ts"
 import type * as AuditStore from "../services/AuditStore.ts"
@@ -29,6 +30,9 @@ export interface GuestRequest {
   /** Whether the guest gets a terminal of its own. */
   readonly tty: boolean
 }
+
+/** Longest error message in the log, in characters: it may quote PATH. */
+const maxErrorLength = 4096
 
 /** What a guest that was asked to end has before it is killed. */
 const grace = "10 seconds"
@@ -115,7 +119,7 @@ export const run = <E extends { readonly message: string }, R>(
         action: "created",
         runtime: name,
         isolation: { kind: isolation.kind, reasons: isolation.reasons },
-        command: [request.command, ...request.args],
+        ...CommandLine.toData([request.command, ...request.args]),
         cwd: request.workspace,
         env: Object.keys(request.env),
         tty: request.tty,
@@ -139,7 +143,7 @@ export const run = <E extends { readonly message: string }, R>(
         "exitStatus" in error
           ? Effect.zipRight(
               Ref.update(outcome, (now) => ({ ...now, exit: error.exitStatus })),
-              record({ action: "failed", error: error.message })
+              record({ action: "failed", error: error.message.slice(0, maxErrorLength) })
             )
           : Effect.void
       )
