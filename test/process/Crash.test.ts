@@ -144,7 +144,8 @@ const assertLedgerKnows = (home: string) => {
 /** Kills one recorder when `moment` completes. */
 const killOne = async (home: string, moment: (run: Cli.Running) => Promise<void>) => {
   const known = new Set(Cli.runsOf(home))
-  const running = Cli.start(command, { home })
+  // What a killed process leaves in the directory for temporary files goes with the test.
+  const running = Cli.start(command, { home, env: { TMPDIR: Path.dirname(home) } })
   await moment(running)
   const seen = durable(newRun(home, known))
   running.child.kill("SIGKILL")
