@@ -20,19 +20,25 @@ const maxInterpreterLine = 256
 const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "")
 
 const missing = "does not exist"
+/** As bash has it, a directory of PATH that may not be searched holds no command. */
+const unreachable = "permission denied: a directory above it cannot be searched"
 
 /** Why the path cannot be executed; undefined when it can. */
 const obstacle = (path: string): string | undefined => {
   try {
     if (statSync(path).isDirectory()) return "is a directory, not a command"
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === "ENOENT" || code === "ENOTDIR") return missing
+    if (code === "EACCES") return unreachable
+    return code === "ELOOP" ? "too many symbolic links" : `cannot be executed (${code})`
+  }
+  try {
     accessSync(path, constants.X_OK)
     return undefined
   } catch (error) {
     const code = codeOf(error)
-    if (code === "ENOENT" || code === "ENOTDIR") return missing
-    if (code === "EACCES") return "permission denied: it is not executable for this user"
-    if (code === "ELOOP") return "too many symbolic links"
-    return `cannot be executed (${code})`
+    return code === "EACCES" ? "permission denied: it is not executable for this user" : `cannot be executed (${code})`
   }
 }
 
@@ -85,7 +91,8 @@ export const resolveCommand = (
         const path = isAbsolute(folder) ? join(folder, command) : resolve(cwd, folder, command)
         const problem = obstacle(path)
         if (problem === undefined) return checkInterpreter(path, cwd)
-        if (problem !== missing) refused ??= new CommandNotExecutable({ path, reason: problem })
+        if (problem !== missing && problem !== unreachable)
+          refused ??= new CommandNotExecutable({ path, reason: problem })
       }
     }
     return refused ?? new CommandNotFound({ command, searched })
