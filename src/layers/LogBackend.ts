@@ -19,6 +19,8 @@ export interface Segment {
   /** Leaf hashes, 32 bytes each, in an ArrayBuffer of their own. */
   readonly hashes: Uint8Array
   readonly notes: ReadonlyArray<StoredCheckpoint>
+  /** Whether somebody waits for one of its records. */
+  readonly awaited: boolean
 }
 
 /** `rotate` and `close` drop the key after it signed. */

@@ -87,7 +87,7 @@ export const open = (
     const note = `${head.note}${yield* signer.signAsHost(head.text)}`
     const checkpoint = { size: 1, epoch: 0, note }
     yield* Effect.async<void>((resume) =>
-      backend.write({ ...segment, notes: [checkpoint] }, () => resume(Effect.void))
+      backend.write({ ...segment, notes: [checkpoint], awaited: true }, () => resume(Effect.void))
     ).pipe(Effect.raceFirst(failed))
     return { origin, sequencer, checkpoint, root: head.root }
   })

@@ -281,12 +281,12 @@ export class LogPipeline {
     this.#write(flightOf(alone), alone)
   }
 
-  #write(flight: Flight, { first, hashes, leaves }: Built): void {
+  #write(flight: Flight, { awaited, first, hashes, leaves }: Built): void {
     const notes = this.#pending
     this.#pending = []
     this.#inFlight++
     this.#flights.push(flight)
-    const segment = { first, leaves, hashes, notes: notes.map((note) => note.checkpoint) }
+    const segment = { first, leaves, hashes, notes: notes.map((note) => note.checkpoint), awaited: awaited.length > 0 }
     this.#backend.write(segment, () => this.#onDurable(notes))
   }
 

@@ -30,6 +30,9 @@ export interface SqliteBackend extends LogBackend {
   readonly onFailure: (callback: (failure: StoreFailed) => void) => void
 }
 
+/** Longest that the event loop is kept awake for an answer, in milliseconds. */
+const watchMillis = 2
+
 /** A thread that ends with its scope, whatever it is doing. */
 const thread = (path: string, name: string, input: WriterInput | SignerInput) =>
   Effect.acquireRelease(
@@ -101,6 +104,15 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
       Atomics.notify(counter, 0)
     }
 
+    // An event loop that turns takes an answer at once; one that sleeps has to be woken, which costs as much as a
+    // third of an fsync. So it turns, for a bounded time, while somebody waits.
+    let watchUntil = 0
+    let watching = false
+    const watch = () => {
+      watching = stored.length > 0 && performance.now() < watchUntil
+      if (watching) setImmediate(watch)
+    }
+
     const { firstKey, nextKey } = yield* start
     onFailure = undefined
 
@@ -108,9 +120,12 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
       path,
       firstKey,
       nextKey,
-      write: ({ first, hashes, leaves, notes }, done) => {
+      write: ({ awaited, first, hashes, leaves, notes }, done) => {
         stored.push(done)
-        post({ _tag: "Segment", first, count: leaves.length, text: leaves.join("\n"), hashes, notes })
+        post({ _tag: "Segment", first, count: leaves.length, text: leaves.join("\n"), hashes, notes, awaited })
+        if (!awaited) return
+        watchUntil = performance.now() + watchMillis
+        if (!watching) watch()
       },
       sign: (kind, hashes, done) => {
         signed.push(done)

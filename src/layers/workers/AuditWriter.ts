@@ -16,6 +16,11 @@ const rowsPerInsert = 20
 const digestBytes = 32
 /** Rows after which a transaction takes no further segment. */
 const maxRows = 1024
+/**
+ * So long, in milliseconds, the thread watches for the next message after records that somebody waited for: who waits
+ * usually has the next one soon, and waking up costs a good part of an fsync. Otherwise it sleeps at once.
+ */
+const watchMillis = 1
 /** `PRAGMA synchronous` as SQLite answers it. */
 const full = 2
 
@@ -101,17 +106,24 @@ const collect = (): { readonly segments: ReadonlyArray<Segment>; readonly finish
   return { segments, finish: false }
 }
 
-/** Stores what has arrived; true when nothing more will. */
-const drain = (store: (segments: ReadonlyArray<Segment>) => void): boolean => {
-  for (;;) {
+/** Stores what has arrived. `awaited`: somebody waited for some of it. `end`: nothing more will arrive. */
+const drain = (store: (segments: ReadonlyArray<Segment>) => void): "awaited" | "stored" | "end" => {
+  for (let awaited = false; ;) {
     const { finish, segments } = collect()
     if (segments.length > 0) {
       store(segments)
       reply({ _tag: "Stored", segments: segments.length })
+      awaited ||= segments.some((segment) => segment.awaited)
     }
-    if (finish) return true
-    if (segments.length === 0) return false
+    if (finish) return "end"
+    if (segments.length === 0) return awaited ? "awaited" : "stored"
   }
+}
+
+/** Returns when a message has come, or the time is over. */
+const watch = (wakes: Int32Array, seen: number): void => {
+  const until = performance.now() + watchMillis
+  while (Atomics.load(wakes, 0) === seen && performance.now() < until);
 }
 
 const serve = (store: (segments: ReadonlyArray<Segment>) => void): void => {
@@ -119,7 +131,9 @@ const serve = (store: (segments: ReadonlyArray<Segment>) => void): void => {
   for (;;) {
     // Counted before the port is read: a message that comes afterwards changes the count, and wait() returns at once.
     const seen = Atomics.load(wakes, 0)
-    if (drain(store)) return
+    const drained = drain(store)
+    if (drained === "end") return
+    if (drained === "awaited") watch(wakes, seen)
     Atomics.wait(wakes, 0, seen)
   }
 }
