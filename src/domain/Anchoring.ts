@@ -77,7 +77,6 @@ export class Anchoring {
   async settle(): Promise<void> {
     for (const token of this.#pending.splice(0)) {
       // One after the other: a hostile file must not start thousands of verifications at once.
-      // oxlint-disable-next-line no-await-in-loop
       const result = await TimestampToken.verify(token.der, token.note, this.#options.tsaAnchors)
       if (result._tag === "valid") {
         this.timestamps++

@@ -54,7 +54,6 @@ export class BundleReader {
     for (;;) {
       signal.throwIfAborted()
       // Chunks are read in turn: memory stays flat.
-      // oxlint-disable-next-line no-await-in-loop
       const bytesRead = await this.#read(file, filled, offset === null ? null : first + filled)
       filled += bytesRead
       buffer[filled] = lineFeed
@@ -68,7 +67,6 @@ export class BundleReader {
       first += at
       filled -= at
       onProgress(first)
-      // oxlint-disable-next-line no-await-in-loop
       if (this.#verifier.wantsToSettle) await this.#verifier.settle()
     }
   }

@@ -48,7 +48,6 @@ export class DatabaseReader {
       if (batch === undefined) break
       this.#leaves(seq, batch.end)
       seq = batch.next
-      // oxlint-disable-next-line no-await-in-loop
       await turn(seq)
     }
     this.#flush()

@@ -110,12 +110,9 @@ export const joinAll = async (
   for (let index = 0; index < count; index++) {
     for (; next < Math.min(count, index + threads * ahead); next++) running.push(start(next))
     // Results are joined in the order of the log.
-    // oxlint-disable-next-line no-await-in-loop
     const prepared = await running.shift()
     if (prepared === undefined) return
-    // oxlint-disable-next-line no-await-in-loop
     await prepared.ready
-    // oxlint-disable-next-line no-await-in-loop
     if (!(await join(prepared.result))) return
   }
 }

@@ -121,7 +121,6 @@ class Verification {
       else this.#records.feedEntry(verifier, seq, leaf)
       this.#records.feedAfter(verifier, at)
       // Rows are read in turn: memory stays flat.
-      // oxlint-disable-next-line no-await-in-loop
       if (at % rowsPerTurn === rowsPerTurn - 1) await this.#turn(at + 1)
     }
   }

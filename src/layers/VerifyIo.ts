@@ -172,9 +172,7 @@ export const readChunks = async (
   for (;;) {
     signal.throwIfAborted()
     // Chunks are read in turn: memory stays flat.
-    // oxlint-disable-next-line no-await-in-loop
     const { bytesRead } = await file.read(buffer, 0, buffer.length, null)
-    // oxlint-disable-next-line no-await-in-loop
     if (bytesRead === 0 || !(await visit(buffer.subarray(0, bytesRead)))) return
   }
 }
