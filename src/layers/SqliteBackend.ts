@@ -104,8 +104,8 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
       Atomics.notify(counter, 0)
     }
 
-    // An event loop that turns takes an answer at once; one that sleeps has to be woken, which costs as much as a
-    // third of an fsync. So it turns, for a bounded time, while somebody waits.
+    // An event loop that turns takes an answer at once; one that sleeps has to be woken first. So it turns, for a
+    // bounded time, while somebody waits.
     let watchUntil = 0
     let watching = false
     const watch = () => {

@@ -18,7 +18,7 @@ const digestBytes = 32
 const maxRows = 1024
 /**
  * So long, in milliseconds, the thread watches for the next message after records that somebody waited for: who waits
- * usually has the next one soon, and waking up costs a good part of an fsync. Otherwise it sleeps at once.
+ * usually has the next one soon, and waking up takes time. Otherwise it sleeps at once.
  */
 const watchMillis = 1
 /** `PRAGMA synchronous` as SQLite answers it. */
