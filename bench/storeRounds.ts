@@ -23,7 +23,10 @@ const entries = 200_000
 const batch = 1024
 const awaited = 50_000
 const producers = 64
+/** Commits of a new log; its -wal file has not come round yet. */
 const single = 400
+/** Commits of a longer one: the -wal files of both sides are used again and again. */
+const singleLong = 4000
 const roundCount = 5
 
 /** Console lines whose leaves have about 335 bytes. */
@@ -138,13 +141,13 @@ const measure = async (): Promise<Samples> => {
   }
 
   /** Both in turns, record by record, so that each pair meets the same disk; medians of each side. */
-  const pairs = () =>
+  const pairs = (count: number) =>
     onStore(fresh(), (store) =>
       Effect.gen(function* () {
         const { db, insert } = openRaw(fresh())
         const ours: Array<number> = []
         const theirs: Array<number> = []
-        for (const row of prepared.slice(0, single)) {
+        for (const row of prepared.slice(0, count)) {
           const start = performance.now()
           insert.run(row.seq, row.leaf, row.hash)
           const between = performance.now()
@@ -161,10 +164,15 @@ const measure = async (): Promise<Samples> => {
     const samples = await Harness.rounds(roundCount, { raw, inOrder, inChunks, durable, hypercore })
     const awaitedOne: Array<number> = []
     const bareOne: Array<number> = []
+    const awaitedLong: Array<number> = []
+    const bareLong: Array<number> = []
     for (let round = 0; round < roundCount; round++) {
-      const [ours, theirs] = await pairs()
+      const [ours, theirs] = await pairs(single)
       awaitedOne.push(ours)
       bareOne.push(theirs)
+      const [oursLong, theirsLong] = await pairs(singleLong)
+      awaitedLong.push(oursLong)
+      bareLong.push(theirsLong)
     }
     return {
       raw: samples("raw"),
@@ -173,7 +181,9 @@ const measure = async (): Promise<Samples> => {
       durable: samples("durable"),
       hypercore: samples("hypercore"),
       awaitedOne,
-      bareOne
+      bareOne,
+      awaitedLong,
+      bareLong
     }
   } finally {
     Fs.rmSync(directory, { recursive: true, force: true })

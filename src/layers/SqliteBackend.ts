@@ -14,6 +14,7 @@ import { Worker } from "node:worker_threads"
 import { StoreFailed } from "../services/AuditStore.ts"
 import * as AuditDatabase from "./AuditDatabase.ts"
 import type { LogBackend, SignedHead } from "./LogBackend.ts"
+import { SharedSlot } from "./SharedSlot.ts"
 import * as SqliteFailure from "./SqliteFailure.ts"
 import * as WorkerEntry from "./WorkerEntry.ts"
 import type {
@@ -47,9 +48,8 @@ const thread = (path: string, name: string, input: WriterInput | SignerInput) =>
 /** Starts both threads on a database that `AuditDatabase.create` made. */
 export const make = (path: string, origin: string): Effect.Effect<SqliteBackend, StoreFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const wakes = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
-    const counter = new Int32Array(wakes)
-    const writer = yield* thread(path, "AuditWriter", { path, wakes })
+    const slot = new SharedSlot()
+    const writer = yield* thread(path, "AuditWriter", { path, slot: slot.memory })
     const signer = yield* thread(path, "CheckpointSigner", { origin })
 
     const stored: Array<() => void> = []
@@ -72,6 +72,29 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
     writer.on("exit", (code) => crashed("the writer thread")(`exit ${code}`))
     signer.on("exit", (code) => crashed("the signing thread")(`exit ${code}`))
 
+    // An event loop that turns sees an answer in the slot; one that sleeps has to be woken by a message. So it turns,
+    // for a bounded time, while somebody waits for what is in the slot.
+    let inSlot = false
+    let turning = false
+    let watchUntil = 0
+    const lookIntoSlot = (isAnswered: () => boolean) => {
+      if (!inSlot || !isAnswered()) return
+      inSlot = false
+      stored.shift()?.()
+    }
+    const turn = () => {
+      const isOver = performance.now() >= watchUntil
+      if (isOver) watchUntil = 0
+      lookIntoSlot(() => (isOver ? slot.rest() : slot.collect()))
+      turning = inSlot && watchUntil > 0 // whoever got an answer may have filled the slot again
+      if (turning) setImmediate(turn)
+    }
+    const watch = () => {
+      watchUntil = performance.now() + watchMillis
+      if (!turning) setImmediate(turn)
+      turning = true
+    }
+
     const start = Effect.async<Extract<SignerReply, { _tag: "Keys" }>, StoreFailed>((resume) => {
       let keys: Extract<SignerReply, { _tag: "Keys" }> | undefined
       let ready = false
@@ -80,6 +103,7 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
       writer.on("message", (reply: WriterReply) => {
         switch (reply._tag) {
           case "Stored":
+            lookIntoSlot(() => slot.collect())
             for (let at = 0; at < reply.segments; at++) stored.shift()?.()
             return
           case "Ready":
@@ -100,17 +124,7 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
     })
     const post = (message: WriterMessage) => {
       writer.postMessage(message, [])
-      Atomics.add(counter, 0, 1)
-      Atomics.notify(counter, 0)
-    }
-
-    // An event loop that turns takes an answer at once; one that sleeps has to be woken first. So it turns, for a
-    // bounded time, while somebody waits.
-    let watchUntil = 0
-    let watching = false
-    const watch = () => {
-      watching = stored.length > 0 && performance.now() < watchUntil
-      if (watching) setImmediate(watch)
+      slot.wake()
     }
 
     const { firstKey, nextKey } = yield* start
@@ -121,11 +135,14 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
       firstKey,
       nextKey,
       write: ({ awaited, first, hashes, leaves, notes }, done) => {
+        const isAlone = awaited && stored.length === 0 && leaves.length === 1 && notes.length === 0
         stored.push(done)
-        post({ _tag: "Segment", first, count: leaves.length, text: leaves.join("\n"), hashes, notes, awaited })
-        if (!awaited) return
-        watchUntil = performance.now() + watchMillis
-        if (!watching) watch()
+        if (!isAlone) {
+          return post({ _tag: "Segment", first, count: leaves.length, text: leaves.join("\n"), hashes, notes })
+        }
+        slot.put({ seq: first, leaf: leaves[0]!, hash: hashes }) // there is one
+        inSlot = true
+        watch()
       },
       sign: (kind, hashes, done) => {
         signed.push(done)

@@ -10,8 +10,8 @@ import type { SignatureKind, SignedHead } from "./LogBackend.ts"
 /** What the writer starts with. */
 export interface WriterInput {
   readonly path: string
-  /** One Int32 that counts messages: the writer sleeps on it. */
-  readonly wakes: SharedArrayBuffer
+  /** Memory of the `SharedSlot`, on which the writer also sleeps. */
+  readonly slot: SharedArrayBuffer
 }
 
 export type WriterMessage =
@@ -23,15 +23,13 @@ export type WriterMessage =
       readonly text: string
       readonly hashes: Uint8Array
       readonly notes: ReadonlyArray<StoredCheckpoint>
-      /** Whether somebody waits for one of its records. */
-      readonly awaited: boolean
     }
   | { readonly _tag: "Finish" }
 
 /** In the order of the messages. `Failed` is the last one. */
 export type WriterReply =
   | { readonly _tag: "Ready" }
-  /** The next so many segments are durable: one transaction. */
+  /** The next so many segments are durable: one transaction. None: the answer is in the slot. */
   | { readonly _tag: "Stored"; readonly segments: number }
   | { readonly _tag: "Finished" }
   | { readonly _tag: "Failed"; readonly code: string; readonly message: string }

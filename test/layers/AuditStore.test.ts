@@ -161,6 +161,24 @@ describe.each(stores)("AuditStore in $name", ({ layer }) => {
     )
   )
 
+  it.live("a record that is waited for alone keeps its place before what is handed in meanwhile", () =>
+    run((store) =>
+      Effect.gen(function* () {
+        const expected: Array<string> = []
+        for (let turn = 0; turn < 200; turn++) {
+          const [alone, ...more] = Array.from({ length: 1 + (turn % 4) }, (_, at) => `${turn}.${at}`)
+          expected.push(alone!, ...more) // there is at least one
+          const waiting = yield* Effect.fork(store.commit(line(alone!)))
+          yield* Effect.yieldNow()
+          yield* store.appendAll(more.map(line))
+          yield* Fiber.join(waiting)
+        }
+        yield* store.checkpoint
+        assert.deepStrictEqual(linesOf((yield* read(store)).entries), expected)
+      })
+    )
+  )
+
   it.live("any sequence of records round-trips, through rotations and checkpoints", () =>
     Effect.promise(() =>
       FastCheck.assert(

@@ -80,6 +80,28 @@ describe("AuditStoreSqlite", () => {
     })
   )
 
+  it.effect("the -wal file has its blocks from the start, and the zeros in it are no frames to anybody", () =>
+    Effect.gen(function* () {
+      const path = fresh()
+      const copy = fresh()
+      yield* run(path, (store) =>
+        Effect.gen(function* () {
+          const { size: before } = Fs.statSync(`${path}-wal`)
+          for (let at = 0; at < 20; at++) yield* store.commit(line(`line ${at}`))
+          const { blocks, size } = Fs.statSync(`${path}-wal`)
+          assert.strictEqual(size, before, "a commit does not make the file longer")
+          assert.isAtLeast(size, 4 * 1024 * 1024)
+          assert.isAtLeast(blocks * 512, size)
+          // What a killed recorder leaves behind.
+          for (const suffix of ["", "-wal"]) Fs.copyFileSync(path + suffix, copy + suffix)
+        })
+      )
+      yield* recover(copy)
+      const { length } = yield* readAll(copy)
+      assert.isAtLeast(length, 22)
+    })
+  )
+
   it("needs synchronous=FULL on every open: better-sqlite3 writes a WAL database with NORMAL unless told", () => {
     const path = fresh()
     const db = new Database(path)

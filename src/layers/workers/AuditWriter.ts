@@ -8,7 +8,9 @@
  * @module
  */
 import Database from "../BetterSqlite.ts"
+import * as Fs from "node:fs"
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads"
+import { SharedSlot, type SlotRecord } from "../SharedSlot.ts"
 import type { WriterInput, WriterMessage, WriterReply } from "../WriterProtocol.ts"
 
 /** Rows of one INSERT. Measured best among 1, 20 and 60: 1.13 times the rate of single rows. */
@@ -24,12 +26,39 @@ const watchMillis = 1
 /** `PRAGMA synchronous` as SQLite answers it. */
 const full = 2
 
+/** Bytes of the -wal file when SQLite starts it anew: a header, and frames of the default page size. */
+const walBytes = 32 + 1024 * (24 + 4096)
+/** Free bytes of a disk below which nothing is reserved on it. */
+const scarceBytes = 64 * walBytes
+
 type Segment = Extract<WriterMessage, { _tag: "Segment" }>
 
 const input: WriterInput = workerData
 const port = parentPort! // this file only runs as a worker
 
 const reply = (message: WriterReply): void => port.postMessage(message)
+
+/**
+ * Gives the -wal file its blocks before they are needed: a commit that makes the file longer has the file system write
+ * its own journal too, and takes twice as long. SQLite takes zeros for the end of the frames. Where room is scarce, or
+ * this fails, the file grows as it must.
+ */
+const reserve = (path: string): void => {
+  const { bavail, bsize } = Fs.statfsSync(path)
+  if (bavail * bsize < scarceBytes) return
+  const file = Fs.openSync(path, "r+")
+  try {
+    const { size } = Fs.fstatSync(file)
+    try {
+      Fs.writeSync(file, Buffer.alloc(Math.max(0, walBytes - size)), 0, undefined, size)
+      Fs.fdatasyncSync(file)
+    } catch {
+      Fs.ftruncateSync(file, size)
+    }
+  } finally {
+    Fs.closeSync(file)
+  }
+}
 
 const open = () => {
   const db = new Database(input.path, { fileMustExist: true })
@@ -40,6 +69,7 @@ const open = () => {
   // Not kept in the file: better-sqlite3 opens a WAL database with NORMAL, which can lose acknowledged commits.
   db.pragma("synchronous=FULL")
   assertFull()
+  reserve(`${input.path}-wal`)
 
   const row = "(?,?,?)"
   const insertOne = db.prepare(`INSERT INTO entries(seq,leaf,hash) VALUES ${row}`)
@@ -77,21 +107,28 @@ const open = () => {
     for (const note of notes) insertNote.run(note.size, note.epoch, note.note)
   }
 
-  const store = (segments: ReadonlyArray<Segment>): void => {
-    const [segment] = segments
-    if (segments.length === 1 && segment?.count === 1 && segment.notes.length === 0) {
-      storeOne(segment) // a statement alone is a transaction
-    } else {
-      begin.run()
-      for (const each of segments) storeOne(each)
-      commit.run()
-    }
+  const asserted = (): void => {
     if (!checked) assertFull()
     checked = true
   }
 
-  return { db, store }
+  /** A statement alone is a transaction. */
+  const storeRecord = ({ hash, leaf, seq }: SlotRecord): void => {
+    insertOne.run(seq, leaf, hash)
+    asserted()
+  }
+
+  const storeSegments = (segments: ReadonlyArray<Segment>): void => {
+    begin.run()
+    for (const each of segments) storeOne(each)
+    commit.run()
+    asserted()
+  }
+
+  return { db, storeRecord, storeSegments }
 }
+
+type Store = Pick<ReturnType<typeof open>, "storeRecord" | "storeSegments">
 
 /** What has arrived, up to `maxRows`; one transaction stores it. Batches form while the one before is committed. */
 const collect = (): { readonly segments: ReadonlyArray<Segment>; readonly finish: boolean } => {
@@ -106,35 +143,34 @@ const collect = (): { readonly segments: ReadonlyArray<Segment>; readonly finish
   return { segments, finish: false }
 }
 
-/** Stores what has arrived. `awaited`: somebody waited for some of it. `end`: nothing more will arrive. */
-const drain = (store: (segments: ReadonlyArray<Segment>) => void): "awaited" | "stored" | "end" => {
+/** Stores what has arrived. `awaited`: somebody waited for the last of it. `end`: nothing more will arrive. */
+const drain = (slot: SharedSlot, store: Store): "awaited" | "stored" | "end" => {
   for (let awaited = false; ;) {
+    // The port is read before the slot is: what the slot then holds is older than what came through the port.
     const { finish, segments } = collect()
+    const record = slot.content
+    if (record !== undefined) {
+      store.storeRecord(record)
+      if (slot.answer()) reply({ _tag: "Stored", segments: 0 })
+      awaited = true
+    }
     if (segments.length > 0) {
-      store(segments)
+      store.storeSegments(segments)
       reply({ _tag: "Stored", segments: segments.length })
-      awaited ||= segments.some((segment) => segment.awaited)
+      awaited = false
     }
     if (finish) return "end"
     if (segments.length === 0) return awaited ? "awaited" : "stored"
   }
 }
 
-/** Returns when a message has come, or the time is over. */
-const watch = (wakes: Int32Array, seen: number): void => {
-  const until = performance.now() + watchMillis
-  while (Atomics.load(wakes, 0) === seen && performance.now() < until);
-}
-
-const serve = (store: (segments: ReadonlyArray<Segment>) => void): void => {
-  const wakes = new Int32Array(input.wakes)
+const serve = (store: Store): void => {
+  const slot = new SharedSlot(input.slot)
   for (;;) {
-    // Counted before the port is read: a message that comes afterwards changes the count, and wait() returns at once.
-    const seen = Atomics.load(wakes, 0)
-    const drained = drain(store)
+    const seen = slot.wakes
+    const drained = drain(slot, store)
     if (drained === "end") return
-    if (drained === "awaited") watch(wakes, seen)
-    Atomics.wait(wakes, 0, seen)
+    slot.sleep(seen, drained === "awaited" ? watchMillis : 0)
   }
 }
 
@@ -147,7 +183,7 @@ const putAway = (db: Database.Database): void => {
 }
 
 try {
-  const { db, store } = open()
+  const { db, ...store } = open()
   try {
     reply({ _tag: "Ready" })
     serve(store)
