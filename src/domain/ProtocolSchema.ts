@@ -1,0 +1,171 @@
+/**
+ * What senders inside a guest may say, as Schemas: the collector's wire protocol (docs/protocol.md).
+ *
+ * Strict: a member that is not listed is an error, so that a misspelt one is noticed. Numbers are integers in stated
+ * ranges. Texts are bounded by the line alone.
+ *
+ * @module
+ */
+import * as Schema from "effect/Schema"
+import * as Entry from "./Entry.ts"
+import { Plain } from "./ProtocolGuard.ts"
+
+declare global {
+  interface String {
+    /** Whether it has no lone surrogates. Every Node that is supported has it; the library of ES2023 does not. */
+    isWellFormed(): boolean
+  }
+}
+
+/** Longest `session_id` and `agent`, in UTF-16 units. */
+export const maxNameUnits = 128
+
+const integer = (min: number, max: number) => {
+  // -0 is no integer of RFC 8785: it would be written as 0.
+  const holds = (value: number) => value >= min && value <= max && Number.isInteger(value) && !Object.is(value, -0)
+  return Schema.Number.pipe(Schema.filter(holds, { description: `an integer from ${min} to ${max}`, [Plain]: holds }))
+}
+
+const int32 = integer(-2_147_483_648, 2_147_483_647)
+const natural = integer(0, Number.MAX_SAFE_INTEGER)
+const processId = integer(1, 2_147_483_647)
+const count = integer(0, 2_147_483_647)
+/** `errno`, or 0. */
+const result = integer(0, 4095)
+
+const isWellFormed = (value: string) => value.isWellFormed()
+const text = Schema.String.pipe(
+  Schema.filter(isWellFormed, { description: "a string without lone surrogates", [Plain]: isWellFormed })
+)
+
+const matching = (form: RegExp, description: string) => {
+  const holds = (value: string) => form.test(value)
+  return Schema.String.pipe(Schema.filter(holds, { description, [Plain]: holds }))
+}
+
+const isName = (value: string) => value.length > 0 && value.length <= maxNameUnits && value.isWellFormed()
+const name = Schema.String.pipe(
+  Schema.filter(isName, { description: `a string of 1 to ${maxNameUnits} UTF-16 units`, [Plain]: isName })
+)
+
+const timestamp = Schema.String.pipe(
+  Schema.filter(Entry.isTime, { description: "a time of the form YYYY-MM-DDTHH:MM:SS.mmmZ", [Plain]: Entry.isTime })
+)
+
+const isBase64 = (value: string) => Buffer.from(value, "base64").toString("base64") === value
+const base64 = Schema.Struct({
+  $b64: Schema.String.pipe(Schema.filter(isBase64, { description: "canonical base64", [Plain]: isBase64 }))
+})
+
+/** Bytes from the guest: a string, or `{"$b64": ...}` where they are not UTF-8. */
+export const Text = Schema.Union(text, base64)
+export type Text = typeof Text.Type
+
+const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+const texts = Schema.Array(Text)
+/** The sender cut something. */
+const cut = { truncated: optional(Schema.Literal(true)) }
+
+const exec = {
+  pid: processId,
+  ppid: count,
+  path: Text,
+  argv: texts,
+  cwd: optional(Text),
+  env: optional(texts),
+  argc: optional(count),
+  envc: optional(count),
+  result: optional(result),
+  ...cut
+}
+
+const connect = {
+  pid: processId,
+  fd: int32,
+  family: Schema.Literal("inet", "inet6", "unix", "other"),
+  address: optional(matching(/^[0-9a-f:.]{2,45}(?:%[0-9]{1,10})?$/, "an IP address in lower case")),
+  port: optional(integer(0, 65_535)),
+  path: optional(Text),
+  number: optional(integer(0, 65_535)),
+  result: optional(result),
+  ...cut
+}
+
+const open = {
+  pid: processId,
+  path: Text,
+  flags: natural,
+  mode: optional(natural),
+  dirfd: optional(int32),
+  result: optional(result),
+  ...cut
+}
+
+const otherCall = {
+  pid: processId,
+  call: matching(/^[a-z0-9_]{1,32}$/, "a name of a system call"),
+  target: optional(int32),
+  result: optional(result),
+  ...cut
+}
+
+const mode = Schema.Literal("hybrid", "full", "shim", "none")
+
+/** Payloads by event type; those of Deny by action. */
+export const payloads = {
+  Exec: Schema.Struct(exec),
+  Connect: Schema.Struct(connect),
+  Open: Schema.Struct(open),
+  Deny: Schema.Union(
+    Schema.Struct({ action: Schema.Literal("Exec"), rule: Text, ...exec }),
+    Schema.Struct({ action: Schema.Literal("Connect"), rule: Text, ...connect }),
+    Schema.Struct({ action: Schema.Literal("Open"), rule: Text, ...open }),
+    Schema.Struct({ action: Schema.Literal("Signal", "Limit", "Ptrace", "Syscall"), rule: Text, ...otherCall })
+  ),
+  Exit: Schema.Struct({
+    pid: processId,
+    status: optional(integer(0, 255)),
+    signal: optional(integer(1, 64)),
+    user_us: natural,
+    system_us: natural,
+    max_rss_kib: natural,
+    minor_faults: natural,
+    major_faults: natural,
+    ...cut
+  }),
+  Start: Schema.Struct({
+    pid: processId,
+    mode,
+    asked: mode,
+    reasons: Schema.Array(text),
+    supervisor_pid: processId,
+    ...cut
+  }),
+  Drop: Schema.Struct({
+    pid: processId,
+    count: integer(1, Number.MAX_SAFE_INTEGER),
+    reason: optional(text),
+    ...cut
+  })
+}
+
+const event = <Type extends keyof typeof payloads>(type: Type) =>
+  Schema.Struct({
+    timestamp,
+    source: Schema.Literal("Shim", "Runner"),
+    event_type: Schema.Literal(type),
+    metadata: Schema.Struct({ session_id: name, agent: optional(name) }),
+    payload: payloads[type]
+  })
+
+/** One message. */
+export const Event = Schema.Union(
+  event("Exec"),
+  event("Connect"),
+  event("Open"),
+  event("Deny"),
+  event("Exit"),
+  event("Start"),
+  event("Drop")
+)
+export type Event = typeof Event.Type
