@@ -87,24 +87,23 @@ const struct = (ast: AST.TypeLiteral): Compiled => {
     required: !signature.isOptional,
     ...compileAst(signature.type)
   }))
-  const known = new Set(members.map(({ name }) => name))
+  const names = members.map(({ name }) => name)
+  const indexes = new Map(names.map((name, index) => [name, index]))
+  const requiredCount = members.filter(({ required }) => required).length
   return {
     test: (value) => {
       if (!isMembers(value)) return false
-      let present = 0
-      for (let index = 0; index < members.length; index++) {
-        const member = members[index]! // index is below length
-        const found = value[member.name]
-        if (found === undefined) {
-          if (member.required) return false
-        } else {
-          if (!member.test(found)) return false
-          present++
-        }
+      let missing = requiredCount
+      let next = 0
+      for (const name in value) {
+        // Most senders keep the order of the Schema.
+        while (next < names.length && names[next] !== name) next++
+        const index = next < names.length ? next++ : indexes.get(name)
+        const member = index === undefined ? undefined : members[index]
+        if (member === undefined || !member.test(value[name])) return false
+        if (member.required) missing--
       }
-      // Counted, not looked up: every known member that is there was counted above.
-      for (const _ in value) present--
-      return present === 0
+      return missing === 0
     },
     explain: (value, path) => {
       if (!isMembers(value)) return say(path, "not an object")
@@ -114,7 +113,7 @@ const struct = (ast: AST.TypeLiteral): Compiled => {
           if (wrong !== undefined) return wrong
         } else if (required) return say(at(path, name), "missing")
       }
-      for (const name in value) if (!known.has(name)) return say(path, `unknown member ${quote(name)}`)
+      for (const name in value) if (!indexes.has(name)) return say(path, `unknown member ${quote(name)}`)
       return undefined
     }
   }

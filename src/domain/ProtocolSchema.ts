@@ -7,8 +7,8 @@
  * @module
  */
 import * as Schema from "effect/Schema"
-import * as Entry from "./Entry.ts"
 import { Plain } from "./ProtocolGuard.ts"
+import { isTime } from "./ProtocolTime.ts"
 
 declare global {
   interface String {
@@ -49,7 +49,7 @@ const name = Schema.String.pipe(
 )
 
 const timestamp = Schema.String.pipe(
-  Schema.filter(Entry.isTime, { description: "a time of the form YYYY-MM-DDTHH:MM:SS.mmmZ", [Plain]: Entry.isTime })
+  Schema.filter(isTime, { description: "a time of the form YYYY-MM-DDTHH:MM:SS.mmmZ", [Plain]: isTime })
 )
 
 const isBase64 = (value: string) => Buffer.from(value, "base64").toString("base64") === value
