@@ -7,6 +7,8 @@
  * it; the kernel then delivers what is typed (Ctrl-C) to the guest. Otherwise the guest leads a session of its own, so
  * that it can be signalled as a whole.
  *
+ * With a launcher, that is the process which is started and leads the session, and the guest is its child.
+ *
  * @module
  */
 import { spawn } from "node:child_process"
@@ -39,11 +41,11 @@ const runtime = "local"
 /** What the plain child process has. */
 export const isolation: Isolation = {
   kind: "none",
-  reasons: [
-    "the guest is a plain child process: it has this user's files, network, environment and processes",
-    "nothing keeps it from acting unrecorded beyond what it prints"
-  ]
+  reasons: ["the guest is a plain child process: it has this user's files, network, environment and processes"]
 }
+
+/** Only the foreground group of agentops' own terminal may read it. */
+const leadsSession = (tty: boolean): boolean => tty || !isatty(0)
 
 type OnExit = (status: ExitStatus) => void
 
@@ -59,6 +61,18 @@ const environmentOf = (spec: GuestSpec, inherited: Readonly<NodeJS.ProcessEnv>):
   return { ...env, ...spec.env }
 }
 
+/** What is executed, given the path of the guest's command. */
+interface Executed {
+  readonly path: string
+  readonly argv0: string
+  readonly args: ReadonlyArray<string>
+}
+
+const executedOf = ({ args, command, launcher }: GuestSpec, path: string): Executed =>
+  launcher === undefined
+    ? { path, argv0: command, args }
+    : { path: launcher.path, argv0: launcher.path, args: [...launcher.args, "--", command, ...args] }
+
 const checkSpec = (spec: GuestSpec, env: Environment): Effect.Effect<void, RuntimeError> =>
   Effect.suspend(() => {
     const texts = [spec.command, ...spec.args, spec.cwd, ...Object.entries(env).flat()]
@@ -71,12 +85,12 @@ const checkSpec = (spec: GuestSpec, env: Environment): Effect.Effect<void, Runti
     return Effect.void
   })
 
-const launchOnPty = (spec: GuestSpec, env: Environment, onExit: OnExit) =>
+const launchOnPty = (spec: GuestSpec, { args, argv0 }: Executed, env: Environment, onExit: OnExit) =>
   Effect.try({
     try: (): LocalGuest.Started => {
-      const { args, command, cwd } = spec
+      const { cwd } = spec
       const size = spec.size ?? { columns: 80, rows: 24 }
-      const pty = NodePty.fork({ args, command, cwd, env, size }, (code, signal) => {
+      const pty = NodePty.fork({ args, command: argv0, cwd, env, size }, (code, signal) => {
         const name = LocalGuest.signalName(signal)
         onExit(name === undefined ? { code, signal: null } : { code: null, signal: name })
       })
@@ -84,6 +98,7 @@ const launchOnPty = (spec: GuestSpec, env: Environment, onExit: OnExit) =>
         pid: pty.pid,
         sources: (onEnd) => [new PtySource(pty, onEnd)],
         ownSession: true,
+        isLauncher: spec.launcher !== undefined,
         input: {
           write: (bytes) => !pty.socket.writable || pty.socket.write(bytes),
           onDrain: (callback) => {
@@ -118,13 +133,13 @@ const reader = (fd: number | undefined, own: unknown): Socket => {
   return new Socket({ ...(fd === undefined ? {} : { fd }), readable: true, writable: false })
 }
 
-const launchOnPipes = (spec: GuestSpec, path: string, env: Environment, onExit: OnExit) =>
+const launchOnPipes = (spec: GuestSpec, { args, argv0, path }: Executed, env: Environment, onExit: OnExit) =>
   Effect.async<LocalGuest.Started, StartError>((resume) => {
     const pipes = Pipes.make(2)
-    const ownSession = !isatty(0)
+    const ownSession = leadsSession(false)
     try {
-      const child = spawn(path, [...spec.args], {
-        argv0: spec.command,
+      const child = spawn(path, [...args], {
+        argv0,
         cwd: spec.cwd,
         env,
         detached: ownSession,
@@ -146,6 +161,7 @@ const launchOnPipes = (spec: GuestSpec, path: string, env: Environment, onExit: 
             new ByteSource("stderr", reader(pipes?.[1]?.read, child.stderr), onEnd)
           ],
           ownSession,
+          isLauncher: spec.launcher !== undefined,
           input: undefined,
           resize: () => {}
         })
@@ -168,11 +184,12 @@ export const start = (
     const env = environmentOf(spec, inherited)
     yield* checkSpec(spec, env)
     const path = yield* resolveCommand(spec, env)
+    const executed = executedOf(spec, path)
     const launch = (onExit: OnExit): Effect.Effect<LocalGuest.Started, StartError> =>
-      spec.tty ? launchOnPty(spec, env, onExit) : launchOnPipes(spec, path, env, onExit)
+      spec.tty ? launchOnPty(spec, executed, env, onExit) : launchOnPipes(spec, executed, env, onExit)
     const guest = yield* LocalGuest.make(launch, { path, isolation })
     // A guest in another session does not see the Ctrl-Z that stops agentops; on a terminal of its own it has its own.
-    if (!spec.tty && !isatty(0)) {
+    if (!spec.tty && leadsSession(false)) {
       yield* JobControl.listen({
         beforeStop: () => Effect.runSync(guest.signal("SIGSTOP")),
         afterContinue: () => Effect.runSync(guest.signal("SIGCONT"))
@@ -185,5 +202,6 @@ export const start = (
 export const layer: Layer.Layer<ContainerRuntime> = Layer.sync(ContainerRuntime, () => ({
   name: runtime,
   isolation,
+  leadsSession,
   start: (spec) => start(spec, process.env)
 }))

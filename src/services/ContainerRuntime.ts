@@ -21,6 +21,13 @@ export interface TerminalSize {
   readonly rows: number
 }
 
+/** What is started instead of a guest's command, and starts it in turn: `path ...args -- command ...`. */
+export interface Launcher {
+  /** Absolute. */
+  readonly path: string
+  readonly args: ReadonlyArray<string>
+}
+
 /** What to run. */
 export interface GuestSpec {
   /** A name to be looked up in the guest's PATH, or a path (anything with a slash), relative to `cwd`. */
@@ -37,6 +44,11 @@ export interface GuestSpec {
   readonly tty: boolean
   /** Of the guest's terminal at its start; default 80 by 24. */
   readonly size?: TerminalSize
+  /**
+   * Looks `command` up once more as `execvp` does, passes the signals that it gets on to the guest, is the parent of
+   * whatever the guest leaves behind and ends it, and exits with the guest's status, or 128 and the number of its signal.
+   */
+  readonly launcher?: Launcher | undefined
 }
 
 /** How the guest's main process ended: one of the two is not null. */
@@ -105,7 +117,7 @@ export interface GuestInput {
 
 /** A guest that was started. */
 export interface Guest {
-  /** Process id on this machine, of the main process or of what stands for it. */
+  /** Process id on this machine, of the main process or of what stands for it (the launcher). */
   readonly pid: number
   /** What was executed: the path that the command was resolved to. */
   readonly path: string
@@ -180,6 +192,8 @@ export class ContainerRuntime extends Context.Tag("agentops/ContainerRuntime")<
     readonly name: string
     /** What a guest that is started now will have. */
     readonly isolation: Isolation
+    /** Whether a guest with, or without, a terminal of its own leads a session, apart from agentops' terminal. */
+    readonly leadsSession: (tty: boolean) => boolean
     /**
      * Starts a guest that lives at most as long as the scope: closing it stops the guest (as `stop` does) and what it
      * left behind, and removes everything that was made for it.

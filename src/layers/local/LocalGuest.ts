@@ -25,6 +25,7 @@ import type {
   TerminalSize
 } from "../../services/ContainerRuntime.ts"
 import type { ByteSource } from "./ByteSource.ts"
+import * as Reach from "./Reach.ts"
 import * as Sessions from "./Sessions.ts"
 
 const defaultGrace = Duration.seconds(10)
@@ -50,6 +51,8 @@ export interface Started {
   readonly sources: (onEnd: () => void) => ReadonlyArray<ByteSource>
   /** Whether the process leads a session of its own; otherwise it shares agentops' terminal and process group. */
   readonly ownSession: boolean
+  /** Whether the process is a launcher, with the guest below it. */
+  readonly isLauncher: boolean
   readonly input: GuestInput | undefined
   readonly resize: (size: TerminalSize) => void
 }
@@ -91,7 +94,7 @@ export const make = <E>(
     }
 
     const started = yield* launch(onExit)
-    const { input, ownSession, pid, resize } = started
+    const { input, isLauncher, ownSession, pid, resize } = started
     const sources = started.sources(() => {
       if (open().length === 0) Deferred.unsafeDone(allEnded, Effect.void)
     })
@@ -99,20 +102,8 @@ export const make = <E>(
     const open = () => sources.filter(({ end }) => end === undefined)
     const named = (name: StreamName) => sources.find((source) => source.name === name)
 
-    // A guest without a session of its own has its children only as long as it lives: they are remembered when met.
-    let family: ReadonlyArray<Sessions.Member> = []
-    const meetFamily = () => {
-      if (!ownSession && !ended) family = Sessions.descendantsOf(pid)
-    }
-    const noneLeft = () => left().length === 0
-    const left = () => (ownSession ? Sessions.ofSession(pid) : Sessions.living(family))
-
-    const signalNow = (name: NodeJS.Signals) => {
-      if (ended) return
-      meetFamily()
-      Sessions.send(ownSession ? -pid : pid, name)
-      if (!ownSession) for (const member of family) Sessions.send(member.pid, name)
-    }
+    const reach = Reach.make(started, () => ended)
+    const noneLeft = () => reach.left().length === 0
 
     /** Asks to end. A terminal that goes away hangs up too: interactive shells ignore SIGTERM (systemd: SendSIGHUP). */
     const askToEnd = (send: (name: NodeJS.Signals) => void, signal: NodeJS.Signals) => {
@@ -121,20 +112,15 @@ export const make = <E>(
       send("SIGCONT")
     }
 
-    const killNow = () => {
-      signalNow("SIGKILL")
-      for (const member of left()) Sessions.send(member.pid, "SIGKILL")
-    }
-
     const endLeftovers = Effect.gen(function* () {
       if (noneLeft()) return
       askToEnd((name) => {
-        for (const member of left()) Sessions.send(member.pid, name)
+        for (const member of reach.left()) Sessions.send(member.pid, name)
       }, "SIGTERM")
       yield* waitUntil(noneLeft, leftoverGrace)
       // Again and again: a process may fork while the others are killed.
       yield* waitUntil(() => {
-        for (const member of left()) Sessions.send(member.pid, "SIGKILL")
+        for (const member of reach.left()) Sessions.send(member.pid, "SIGKILL")
         return noneLeft()
       }, killGrace)
     })
@@ -171,20 +157,32 @@ export const make = <E>(
       ? Effect.forever(
           Effect.zipRight(
             Effect.sleep(nudgeEvery),
-            Effect.sync(() => signalNow("SIGWINCH"))
+            Effect.sync(() => reach.signal("SIGWINCH"))
           )
         )
       : Effect.never
 
+    const killAgain = waitUntil(() => {
+      if (!ended) reach.kill()
+      return ended
+    }, killGrace)
+
+    /** A launcher is the last to go: it still tells how the guest ended. */
+    const kill = Effect.zipRight(
+      killAgain,
+      Effect.suspend(() => {
+        if (!isLauncher || ended) return Effect.void
+        Sessions.send(pid, "SIGKILL")
+        return killAgain
+      })
+    )
+
     const stop: Guest["stop"] = (options) =>
       Effect.gen(function* () {
         if (!ended) {
-          yield* Effect.sync(() => askToEnd(signalNow, options?.signal ?? "SIGTERM"))
+          yield* Effect.sync(() => askToEnd(reach.signal, options?.signal ?? "SIGTERM"))
           yield* within(options?.grace ?? defaultGrace, Effect.raceFirst(Deferred.await(exited), nudge))
-          if (!ended) {
-            yield* Effect.sync(killNow)
-            yield* within(killGrace, Deferred.await(exited))
-          }
+          if (!ended) yield* kill
           if (!ended) {
             yield* Effect.logWarning(`process ${pid} was killed and has not ended`)
             onExit({ code: null, signal: "SIGKILL" })
@@ -194,7 +192,10 @@ export const make = <E>(
       })
 
     // When agentops ends without closing its scopes, an unfinished guest does not go on unrecorded.
-    const onProcessExit = () => killNow()
+    const onProcessExit = () => {
+      reach.kill()
+      if (isLauncher && !ended) Sessions.send(pid, "SIGKILL")
+    }
     process.once("exit", onProcessExit)
 
     // A daemon, so that it outlives the fiber that started the guest: its owner is the finalizer, which waits for it.
@@ -229,8 +230,8 @@ export const make = <E>(
       },
       input,
       exit: Deferred.await(exited),
-      signal: (name) => Effect.sync(() => signalNow(name)),
-      forward: (name) => Effect.sync(() => (ownSession || !fromTerminal.has(name) ? signalNow(name) : undefined)),
+      signal: (name) => Effect.sync(() => reach.signal(name)),
+      forward: (name) => Effect.sync(() => (ownSession || !fromTerminal.has(name) ? reach.signal(name) : undefined)),
       stop,
       resize: (size) => Effect.sync(() => resize(size))
     }
