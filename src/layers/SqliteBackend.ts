@@ -72,8 +72,8 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
     writer.on("exit", (code) => crashed("the writer thread")(`exit ${code}`))
     signer.on("exit", (code) => crashed("the signing thread")(`exit ${code}`))
 
-    // An event loop that turns sees an answer in the slot; one that sleeps has to be woken by a message. So it turns,
-    // for a bounded time, while somebody waits for what is in the slot.
+    // An event loop that turns sees an answer at once; one that sleeps has to be woken by a message. So it turns, for a
+    // bounded time, while somebody waits.
     let inSlot = false
     let turning = false
     let watchUntil = 0
@@ -86,7 +86,7 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
       const isOver = performance.now() >= watchUntil
       if (isOver) watchUntil = 0
       lookIntoSlot(() => (isOver ? slot.rest() : slot.collect()))
-      turning = inSlot && watchUntil > 0 // whoever got an answer may have filled the slot again
+      turning = stored.length > 0 && watchUntil > 0 // whoever got an answer may have the next record already
       if (turning) setImmediate(turn)
     }
     const watch = () => {
@@ -137,12 +137,13 @@ export const make = (path: string, origin: string): Effect.Effect<SqliteBackend,
       write: ({ awaited, first, hashes, leaves, notes }, done) => {
         const isAlone = awaited && stored.length === 0 && leaves.length === 1 && notes.length === 0
         stored.push(done)
-        if (!isAlone) {
-          return post({ _tag: "Segment", first, count: leaves.length, text: leaves.join("\n"), hashes, notes })
+        if (isAlone) {
+          slot.put({ seq: first, leaf: leaves[0]!, hash: hashes }) // there is one
+          inSlot = true
+        } else {
+          post({ _tag: "Segment", first, count: leaves.length, text: leaves.join("\n"), hashes, notes, awaited })
         }
-        slot.put({ seq: first, leaf: leaves[0]!, hash: hashes }) // there is one
-        inSlot = true
-        watch()
+        if (awaited) watch()
       },
       sign: (kind, hashes, done) => {
         signed.push(done)

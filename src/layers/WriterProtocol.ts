@@ -23,6 +23,8 @@ export type WriterMessage =
       readonly text: string
       readonly hashes: Uint8Array
       readonly notes: ReadonlyArray<StoredCheckpoint>
+      /** Whether somebody waits for one of its records. */
+      readonly awaited: boolean
     }
   | { readonly _tag: "Finish" }
 

@@ -157,7 +157,7 @@ const drain = (slot: SharedSlot, store: Store): "awaited" | "stored" | "end" => 
     if (segments.length > 0) {
       store.storeSegments(segments)
       reply({ _tag: "Stored", segments: segments.length })
-      awaited = false
+      awaited = segments.some((segment) => segment.awaited)
     }
     if (finish) return "end"
     if (segments.length === 0) return awaited ? "awaited" : "stored"
