@@ -15,7 +15,8 @@ static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /* ------------------------------------------------------------------------------------------------ raw output */
 
-static size_t length_of(const char *ascii) {
+/* volatile: compilers would make a call of strlen out of this loop, and there is no libc. */
+static size_t length_of(const volatile char *ascii) {
   size_t length = 0;
   while (ascii[length] != '\0') length++;
   return length;
@@ -397,10 +398,7 @@ void event_cut(struct event_line *line) {
 }
 
 size_t event_end(struct event_line *line) {
-  if (line->state == STATE_DEAD) {
-    line->length = 0;
-    return 0;
-  }
+  if (line->state == STATE_DEAD) return line->length; /* nothing was begun, or it has ended already */
   event_array_end(line);
   if (line->truncated) put(line, truncated_member + !line->members, sizeof truncated_member - 1 - !line->members);
   put(line, "}}\n", 3);
