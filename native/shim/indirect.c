@@ -95,11 +95,23 @@ static int is_diverted(long number) {
 }
 
 /* Variadic for its callers; on both machines its arguments are passed as these seven are. */
+typedef long (*syscall_function)(long, long, long, long, long, long, long);
+
+static long syscall_raw(long number, long a, long b, long c, long d, long e, long f) {
+  return libc_result(raw6(number, a, b, c, d, e, f));
+}
+
+static long syscall_first(long number, long a, long b, long c, long d, long e, long f);
+static syscall_function next_syscall = syscall_first;
+
+static long syscall_first(long number, long a, long b, long c, long d, long e, long f) {
+  shim_ready();
+  next_syscall = real.syscall == NULL ? syscall_raw : (syscall_function)real.syscall;
+  return next_syscall(number, a, b, c, d, e, f);
+}
+
+/* Both ways must be jumps, without a frame of our own (checked by the tests). */
 HOOK(long, syscall, (long number, long a, long b, long c, long d, long e, long f)) {
   if (__builtin_expect(is_diverted(number), 0)) return diverted(number, a, b, c, d, e, f);
-  if (__builtin_expect(real.syscall == NULL, 0)) {
-    shim_ready();
-    if (real.syscall == NULL) return libc_result(raw6(number, a, b, c, d, e, f));
-  }
-  return real.syscall(number, a, b, c, d, e, f);
+  return next_syscall(number, a, b, c, d, e, f);
 }

@@ -1,5 +1,6 @@
 /* Calls that open files inside libc: streams, temporary files, folders, shared memory, libraries. */
 #include "shim/open.h"
+#include "shim/raw.h"
 #include "shim/real.h"
 
 /* Of a mode that cannot be read, or is none, libc makes EINVAL: the path counts then. */
@@ -34,14 +35,12 @@ static int is_plain_read(const char *mode) {
   return 1;
 }
 
-static void close_keeping_errno(int fd);
-
 static void *fopen_run(void *(*function)(const char *, const char *), const char *path, const char *mode) {
   if (function == NULL) return libc_result(-E_NOSYS), NULL;
   if (real.fdopen != NULL && open_may_mark() && is_plain_read(mode)) {
     int fd = open_marked(AT_CURRENT, path, stream_flags(mode));
     void *stream = fd < 0 ? NULL : real.fdopen(fd, mode);
-    if (fd >= 0 && stream == NULL) close_keeping_errno(fd);
+    if (fd >= 0 && stream == NULL) RAW_1(__NR_close, fd);
     return stream;
   }
   if (!open_reports()) return function(path, mode);
@@ -134,7 +133,7 @@ HOOK(void *, opendir, (const char *path)) {
   if (real.fdopendir != NULL && open_may_mark()) {
     int fd = open_marked(AT_CURRENT, path, O_OF_OPENDIR);
     void *folder = fd < 0 ? NULL : real.fdopendir(fd);
-    if (fd >= 0 && folder == NULL) close_keeping_errno(fd);
+    if (fd >= 0 && folder == NULL) RAW_1(__NR_close, fd);
     return folder;
   }
   if (!reports) return real.opendir(path);
@@ -204,12 +203,6 @@ HOOK(void *, fts64_open, (strings paths, int options, const void *compare)) {
 
 /* ------------------------------------------------------------------------------------------------ others */
 
-#include "shim/raw.h"
-
-static void close_keeping_errno(int fd) {
-  RAW_1(__NR_close, fd);
-}
-
 HOOK(int, shm_open, (const char *name, int flags, unsigned mode)) {
   int reports = open_reports();
   char path[288] = "/dev/shm/";
@@ -233,11 +226,14 @@ HOOK(int, shm_open, (const char *name, int flags, unsigned mode)) {
  * a jump (checked by the tests), so nothing may be done after it. Names without a slash are searched by ld.so, whose own
  * opens no library can see.
  */
-HOOK(void *, dlopen, (const char *path, int flags)) {
+NO_INLINE static void dlopen_tell(const char *path) {
   struct probe probe = {0, 0};
-  if (open_reports() && path != NULL && probe_readable(&probe, path, 1) && path[0] == '/') {
-    const struct open_event event = {path, AT_CURRENT, O_ON_EXEC_CLOSE, 0, 0};
-    report_open(&event, UNKNOWN_RESULT);
-  }
+  if (!open_reports() || path == NULL || !probe_readable(&probe, path, 1) || path[0] != '/') return;
+  const struct open_event event = {path, AT_CURRENT, O_ON_EXEC_CLOSE, 0, 0};
+  report_open(&event, UNKNOWN_RESULT);
+}
+
+HOOK(void *, dlopen, (const char *path, int flags)) {
+  dlopen_tell(path);
   return real.dlopen(path, flags);
 }
