@@ -1,0 +1,164 @@
+#include "exec/reaper.h"
+
+#include "exec/connector.h"
+#include "exec/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { GRACE_MS = 2000 };   /* from SIGTERM to SIGKILL */
+enum { GIVE_UP_MS = 5000 }; /* from SIGKILL: one that waits for a dead disk cannot be ended */
+enum { KILL_AGAIN_MS = 50 }; /* one may fork while the others are killed */
+
+/* Signals of a fault are for the thread that made it. */
+static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+
+int reaper_signals(sigset_t *before) {
+  sigset_t all;
+  sigfillset(&all);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
+  if (sigprocmask(SIG_SETMASK, &all, before) != 0) return -1;
+  return signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* ------------------------------------------------------------------------------------------------ terminal */
+
+/* Makes a group the one that reads the terminal, if there is one. */
+static void give_terminal(pid_t group) {
+  int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+  if (terminal < 0) return;
+  tcsetpgrp(terminal, group); /* SIGTTOU is blocked */
+  close(terminal);
+}
+
+/* Whether somebody would notice that we are stopped, and continue us. */
+static bool may_stop(void) {
+  return getpid() != 1 && getsid(0) != getpid();
+}
+
+/*
+ * The guest was stopped. In our own group, whoever stopped it stopped those who wait for it as well. In a group of its
+ * own, nobody but us knows: we stop too, or, where nobody could continue us, let it go on.
+ */
+static void on_stopped(const struct reaper *reaper, int signal) {
+  if (!reaper->own_group || (signal != SIGTSTP && signal != SIGTTIN && signal != SIGTTOU)) return;
+  if (may_stop()) {
+    give_terminal(getpgrp());
+    kill(getpid(), SIGSTOP);
+  }
+  give_terminal(reaper->guest);
+  kill(-reaper->guest, SIGCONT);
+}
+
+/* ------------------------------------------------------------------------------------------------ signals */
+
+/*
+ * The terminal sends to whole groups: a guest in ours has got it already. A hang-up goes to the leader of the session
+ * only.
+ */
+static bool is_for_guest(const struct reaper *reaper, const struct signalfd_siginfo *info) {
+  switch (info->ssi_signo) {
+  case SIGCHLD:
+  case SIGPIPE:
+  case SIGTTIN:
+  case SIGTTOU:
+    return false;
+  case SIGHUP:
+    return info->ssi_code != SI_KERNEL || reaper->own_group || getsid(0) == getpid();
+  default:
+    return info->ssi_code != SI_KERNEL || reaper->own_group;
+  }
+}
+
+/* Sends to the guest's group where it has one. Returns whether somebody asked for its end. */
+static bool pass_signals(const struct reaper *reaper) {
+  struct signalfd_siginfo info;
+  bool end = false;
+  while (read(reaper->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+    if (!is_for_guest(reaper, &info)) continue;
+    if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGHUP) end = true;
+    if (reaper->ended) continue;
+    if (info.ssi_signo == SIGCONT && reaper->own_group) give_terminal(reaper->guest);
+    kill(reaper->own_group ? -reaper->guest : reaper->guest, (int)info.ssi_signo);
+  }
+  return end;
+}
+
+/* ------------------------------------------------------------------------------------------------ waiting */
+
+/* Reaps what has ended. False when there is no child left. */
+static bool reap(struct reaper *reaper) {
+  struct rusage usage;
+  int status;
+  for (;;) {
+    pid_t child = wait4(-1, &status, WNOHANG | (reaper->ended ? 0 : WUNTRACED), &usage);
+    if (child == 0 || (child < 0 && errno != EINTR)) return child == 0;
+    if (child != reaper->guest) continue;
+    if (WIFSTOPPED(status)) {
+      on_stopped(reaper, WSTOPSIG(status));
+      continue;
+    }
+    reaper->ended = true;
+    reaper->status = status;
+    report_exit(reaper->draft, child, status, &usage);
+  }
+}
+
+/* Sleeps until a signal comes or the channel goes; false when the channel is gone. */
+static bool sleep_until_something(struct reaper *reaper, int timeout_ms) {
+  struct pollfd polls[2] = {{reaper->signals, POLLIN, 0}, {reaper->channel, POLLRDHUP, 0}};
+  int ready = poll(polls, 2, timeout_ms);
+  bool gone = (ready > 0 && polls[1].revents != 0) || ring_failed(reaper->draft->reporter->ring);
+  if (!gone || reaper->channel < 0) return true;
+  reaper->channel = -1; /* seen */
+  ring_fail(reaper->draft->reporter->ring);
+  return reaper->keep_going;
+}
+
+bool reaper_wait(struct reaper *reaper) {
+  for (;;) {
+    reap(reaper);
+    if (reaper->ended) return true;
+    if (!sleep_until_something(reaper, -1)) return false;
+    pass_signals(reaper);
+  }
+}
+
+static void signal_one(pid_t process, void *context) {
+  kill(process, *(const int *)context);
+}
+
+/* As PID 1, everybody else here is the guest's. */
+static void signal_all(int signal) {
+  if (getpid() == 1) kill(-1, signal);
+  else process_descendants(getpid(), signal_one, &signal);
+}
+
+bool reaper_end_all(struct reaper *reaper, bool at_once) {
+  int64_t deadline = monotonic_ms() + GRACE_MS;
+  if (!reap(reaper)) return true;
+  if (!at_once) {
+    signal_all(SIGTERM);
+    signal_all(SIGCONT);
+  }
+  while (!at_once) {
+    int64_t left = deadline - monotonic_ms();
+    if (!reap(reaper)) return true;
+    if (left <= 0 || !sleep_until_something(reaper, (int)left) || pass_signals(reaper)) at_once = true;
+  }
+  deadline = monotonic_ms() + GIVE_UP_MS;
+  do {
+    signal_all(SIGKILL);
+    if (!reap(reaper)) return true;
+    sleep_until_something(reaper, KILL_AGAIN_MS);
+    pass_signals(reaper);
+  } while (monotonic_ms() < deadline);
+  return !reap(reaper);
+}
