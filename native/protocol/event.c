@@ -8,7 +8,8 @@ enum { STATE_DEAD, STATE_PAYLOAD, STATE_ARRAY, STATE_ARRAY_FULL };
 static const char truncated_member[] = ",\"truncated\":true";
 #define END_BYTES (1 + (sizeof truncated_member - 1) + 3)
 
-static const char *const type_names[] = {"Exec", "Connect", "Open", "Deny", "Exit", "Start", "Drop"};
+/* No pointers: nothing to relocate. */
+static const char type_names[][8] = {"Exec", "Connect", "Open", "Deny", "Exit", "Start", "Drop"};
 
 static const char hex[] = "0123456789abcdef";
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -263,7 +264,8 @@ static void put_name(struct event_line *line, const char *name, size_t length) {
 void event_begin(struct event_line *line, char *buffer, size_t capacity, const struct event_context *context,
                  enum event_type type, int64_t unix_ms) {
   static const char parts[] =
-      "{\"timestamp\":\"\",\"source\":\"\",\"event_type\":\"\",\"metadata\":{\"session_id\":\"\",\"agent\":\"\"},\"payload\":{";
+      "{\"timestamp\":\"\",\"source\":\"\",\"event_type\":\"\",\"metadata\":{\"session_id\":\"\"},\"payload\":{";
+  static const char agent_part[] = "\",\"agent\":\"";
   const char *source = context->source;
   const char *session = context->session;
   size_t session_length = name_length(session);
@@ -278,7 +280,8 @@ void event_begin(struct event_line *line, char *buffer, size_t capacity, const s
   line->bytes = buffer;
   line->capacity = capacity;
   line->state = STATE_DEAD;
-  size_t need = sizeof parts - 1 + TIME_BYTES + source_length + type_length + session_length + agent_length + END_BYTES;
+  size_t agent_need = agent_length > 0 ? sizeof agent_part - 1 + agent_length : 0;
+  size_t need = sizeof parts - 1 + TIME_BYTES + source_length + type_length + session_length + agent_need + END_BYTES;
   if (capacity < need) return;
   line->limit = capacity - END_BYTES;
   line->state = STATE_PAYLOAD;
@@ -291,7 +294,7 @@ void event_begin(struct event_line *line, char *buffer, size_t capacity, const s
   PUT(line, "\",\"metadata\":{\"session_id\":\"");
   put_name(line, session, session_length);
   if (agent_length > 0) {
-    PUT(line, "\",\"agent\":\"");
+    PUT(line, agent_part);
     put_name(line, context->agent, agent_length);
   }
   PUT(line, "\"},\"payload\":{");

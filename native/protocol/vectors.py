@@ -19,9 +19,12 @@ def pieces(value) -> list:
         return [piece for part in value for piece in pieces(part)]
     if isinstance(value, str):
         return [(value.encode(), 1)]
-    if "repeat" in value:
-        return [(value["repeat"].encode(), value["times"])]
-    return [(base64.b64decode(value["base64"]) if "base64" in value else bytes.fromhex(value["hex"]), 1)]
+    times = value.get("times", 1)
+    if "base64" in value:
+        return [(base64.b64decode(value["base64"]), times)]
+    if "hex" in value:
+        return [(bytes.fromhex(value["hex"]), times)]
+    return [(value["repeat"].encode(), times)]
 
 
 def filled(name: str, value) -> list:
@@ -33,6 +36,10 @@ def filled(name: str, value) -> list:
 
 def call(step: list) -> list:
     kind, *rest = step
+    if kind == "item" and "each" in rest[0]:
+        item = literal(rest[0]["each"].encode())
+        size = len(rest[0]["each"].encode())
+        return [f"  for (unsigned at = 0; at < {rest[0]['times']}; at++) event_item(line, {item}, {size});"]
     if kind in ("text", "item", "sockaddr"):
         target = "event_" + kind
         name = [literal(rest[0].encode())] if kind == "text" else []
