@@ -16,7 +16,13 @@ const benchmarks: ReadonlyArray<{
 }> = [
   { name: "startup", about: "process start-up", load: () => import("./startup.ts") },
   { name: "store", about: "the audit store", load: () => import("./store.ts") },
-  { name: "verify", about: "verification", load: () => import("./verify.ts") }
+  { name: "verify", about: "verification", load: () => import("./verify.ts") },
+  { name: "capture", about: "a guest that is recorded", load: () => import("./capture.ts") },
+  {
+    name: "collector",
+    about: "the collector, from its socket to durable entries",
+    load: () => import("./collector.ts")
+  }
 ]
 
 const print = (line: string) => process.stdout.write(`${line}\n`)

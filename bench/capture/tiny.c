@@ -1,0 +1,5 @@
+/* The least that a dynamic program can be. */
+int main(void)
+{
+    return 0;
+}

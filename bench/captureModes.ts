@@ -1,0 +1,65 @@
+/**
+ * The ways to watch a command, as `bench/capture.ts` compares them: not at all, by the preloaded library, by the
+ * supervisor with and without its help, and by strace with the same calls.
+ *
+ * @module
+ */
+import { type ChildProcess, fork } from "node:child_process"
+import { once } from "node:events"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as Programs from "./Programs.ts"
+
+export const modes = ["bare", "shim", "hybrid", "full", "strace"] as const
+export type Mode = (typeof modes)[number]
+
+/** What strace watches: the calls that agentops records. */
+const traced = "execve,execveat,connect,open,openat,openat2,creat"
+
+export interface Capture {
+  /** The command line that runs `command` in this mode. */
+  readonly argv: (mode: Mode, command: ReadonlyArray<string>) => ReadonlyArray<string>
+  /** Events that the reader got since it was last asked. Waits until every sender has ended. */
+  readonly events: () => Promise<number>
+  readonly close: () => void
+}
+
+/** One answer of the reader, which dies only when something is wrong with it. */
+const answerOf = async (reader: ChildProcess): Promise<unknown> => {
+  const ended = once(reader, "exit").then(([status]) => {
+    throw new Error(`the reader ended with ${String(status)}`)
+  })
+  const answer = await Promise.race([once(reader, "message"), ended])
+  return answer[0]
+}
+
+/** Starts the reader. `directory` is private and has a short path. */
+export const open = async (directory: string): Promise<Capture> => {
+  const { launcher, shim } = Programs.native()
+  const socket = Path.join(directory, "audit.sock")
+  const reader = fork(await Programs.bundle("captureReader"), [socket], { execArgv: [] })
+  await answerOf(reader)
+  let secrets = 0
+  const secretFile = () => {
+    const path = Path.join(directory, `secret-${secrets++}`)
+    Fs.writeFileSync(path, `${"0123456789abcdef".repeat(4)}\n`, { mode: 0o600 })
+    return path
+  }
+  const ours = (record: Mode) => {
+    const channel = ["--endpoint", `unix://${socket}`, "--secret-file", secretFile(), "--session", "run_0123456789ab"]
+    return [launcher, ...channel, "--record", record, "--shim", shim, "--"]
+  }
+  const strace = ["strace", "-f", "--seccomp-bpf", "-e", `trace=${traced}`, "-o", Path.join(directory, "strace.out")]
+  return {
+    argv: (mode, command) => {
+      if (mode === "bare") return command
+      return [...(mode === "strace" ? strace : ours(mode)), ...command]
+    },
+    events: async () => {
+      const answer = answerOf(reader)
+      reader.send("events")
+      return Number(await answer)
+    },
+    close: () => reader.kill()
+  }
+}
