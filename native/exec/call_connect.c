@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,11 @@ static struct answer connect_here(const struct call *call, const struct connect_
     length = sizeof *pinned;
   }
   int error = connect_without_waiting(socket, &target, length, &blocking);
+  /* On this machine the peer has answered by now; a second connect(2) tells the result of the first. */
+  struct pollfd settled = {socket, POLLOUT, 0};
+  if (blocking && error == EINPROGRESS && poll(&settled, 1, 0) > 0) {
+    error = connect_without_waiting(socket, &target, length, &blocking);
+  }
   if (blocking && error == EINPROGRESS) return wait_elsewhere(call, request, socket, false);
   /* A full backlog of a Unix-domain socket; a path that is pinned is not tried again, its file would have to stay. */
   if (blocking && error == EAGAIN && request->family == AF_UNIX && pinned == NULL) {
