@@ -15,7 +15,7 @@ static int word_readable(uintptr_t word) {
 int probe_readable(struct probe *probe, const void *at, size_t length) {
   uintptr_t first = (uintptr_t)at;
   if (length == 0 || probe->off) return 1;
-  if (first == 0 || first + length < first) return 0;
+  if (first < PAGE || first + length < first) return 0; /* the first page is nobody's; NULL means no question */
   for (uintptr_t page = first & ~(uintptr_t)(PAGE - 1); page < first + length; page += PAGE) {
     if (page + 1 == probe->page) continue;
     uintptr_t word = (page < first ? first : page) & ~(uintptr_t)7;
