@@ -11,7 +11,6 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import {
-  type AskedMode,
   type DenyRules,
   type Injection,
   type InjectionRequest,
@@ -35,17 +34,27 @@ const secretName = "runner.secret"
 /** The dynamic loader splits LD_PRELOAD there (ld.so(8)). */
 const separators = /[ \t\n:]/
 
+/** Whether a rule is about opens for reading. The preloaded library enforces none. */
+const deniesReading = ({ open }: DenyRules): boolean => open.some((rule) => !rule.endsWith(":w"))
+
+interface Decision {
+  readonly mode: RecordMode
+  readonly reasons: ReadonlyArray<string>
+}
+
 /** The mode for a request, or why it cannot be had. */
-const modeOf = (
-  record: AskedMode,
-  shim: string
-): { readonly mode: RecordMode; readonly reasons: ReadonlyArray<string> } | string => {
-  if (!separators.test(shim)) return { mode: record === "auto" ? "hybrid" : record, reasons: [] }
-  const why = `${shim} cannot be preloaded, because its path has a blank or a colon`
-  if (record === "full") return { mode: "full", reasons: [] }
-  return record === "auto"
-    ? { mode: "full", reasons: [why] }
-    : `--record ${record}: ${why}; install agentops elsewhere, or use --record full`
+const modeOf = ({ deny, record }: InjectionRequest, shim: string): Decision | string => {
+  if (record === "full" || record === "none") return { mode: record, reasons: [] }
+  if (separators.test(shim)) {
+    const why = `${shim} cannot be preloaded, because its path has a blank or a colon`
+    return record === "auto"
+      ? { mode: "full", reasons: [why] }
+      : `--record ${record}: ${why}; install agentops elsewhere, or use --record full`
+  }
+  if (record === "shim") return { mode: record, reasons: [] }
+  return deniesReading(deny)
+    ? { mode: "full", reasons: ["a rule denies opens for reading, so the supervisor has to see all of them"] }
+    : { mode: "hybrid", reasons: [] }
 }
 
 const withoutLauncher = (request: InjectionRequest, reasons: ReadonlyArray<string>): Injection => ({
@@ -126,7 +135,7 @@ const prepare = (options: ShimInjectorNativeOptions) =>
       return withoutLauncher(request, [found.missing])
     }
     const { launcher, shim } = found
-    const decided = modeOf(request.record, shim.path)
+    const decided = modeOf(request, shim.path)
     if (typeof decided === "string") return yield* refuse(decided)
     const { mode, reasons } = decided
     const secretFile = yield* keepSecret(request)

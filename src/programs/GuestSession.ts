@@ -15,9 +15,12 @@ import * as ConsoleTee from "../layers/ConsoleTee.ts"
 import type * as AuditStore from "../services/AuditStore.ts"
 import * as ContainerRuntime from "../services/ContainerRuntime.ts"
 import * as HostSignals from "../services/HostSignals.ts"
+import type { RecordMode } from "../services/ShimInjector.ts"
+import * as GuestEnd from "./GuestEnd.ts"
+import * as GuestRecorder from "./GuestRecorder.ts"
 import * as RunOutcome from "./RunOutcome.ts"
 
-export interface GuestRequest {
+export interface GuestRequest extends GuestRecorder.RecorderRequest {
   readonly command: string
   readonly args: ReadonlyArray<string>
   /** Absolute; the guest's working directory. */
@@ -25,10 +28,8 @@ export interface GuestRequest {
   /** Added to what the runtime gives by itself. Names go into the log, values don't. */
   readonly env: Readonly<Record<string, string>>
   readonly timeoutMillis: number | undefined
-  /** When a record cannot be written: `stop` ends the run, `continue` lets it go on unrecorded. */
-  readonly onAuditFailure: "stop" | "continue"
-  /** Whether the guest gets a terminal of its own. */
-  readonly tty: boolean
+  /** Called when less is recorded than was planned, and the run goes on all the same. */
+  readonly onLess: (mode: RecordMode, reasons: ReadonlyArray<string>) => Effect.Effect<void>
 }
 
 /** Longest error message in the log, in characters: it may quote PATH. */
@@ -82,12 +83,14 @@ const untilShown = (
 /**
  * Runs the guest and records it; the outcome says how it ended.
  *
+ * @param recorder what records the guest from inside
  * @param background what goes on beside the guest, such as telling the ledger; its failure is an audit failure
  * @param onReady called when all is recorded that comes before the guest
  */
 export const run = <E extends { readonly message: string }, R>(
   request: GuestRequest,
   store: AuditStore.AuditStore["Type"],
+  recorder: GuestRecorder.GuestRecorder,
   background: Effect.Effect<never, E, R>,
   outcome: Ref.Ref<RunOutcome.RunOutcome>,
   onReady: (isolation: ContainerRuntime.Isolation) => Effect.Effect<void>
@@ -104,9 +107,15 @@ export const run = <E extends { readonly message: string }, R>(
 
     /** Completes when the run has to stop because it cannot be recorded. */
     const notRecorded: Waited = { reason: "audit-failure", stop: politely }
-    const untilUnrecorded = Effect.raceFirst(store.failed, background).pipe(
+    const collectorFailed = recorder.listening?.collector.failed ?? Effect.never
+    const untilUnrecorded = Effect.raceAll([store.failed, background, collectorFailed]).pipe(
       Effect.catchAll(unrecorded),
       Effect.zipRight(request.onAuditFailure === "stop" ? Effect.succeed(notRecorded) : Effect.never)
+    )
+    /** What was asked for by name is given or the run ends, whatever else is to go on unrecorded. */
+    const untilLess = GuestRecorder.less(recorder, request, request.onLess).pipe(
+      Effect.catchAll(unrecorded),
+      Effect.as(notRecorded)
     )
 
     const timedOut: Waited = { reason: "timeout", stop: politely }
@@ -124,6 +133,7 @@ export const run = <E extends { readonly message: string }, R>(
         env: Object.keys(request.env),
         tty: request.tty,
         on_audit_failure: request.onAuditFailure,
+        ...GuestRecorder.toData(recorder, request),
         ...(request.timeoutMillis === undefined ? {} : { timeout_ms: request.timeoutMillis })
       })
       yield* onReady(isolation)
@@ -132,8 +142,9 @@ export const run = <E extends { readonly message: string }, R>(
         command: request.command,
         args: request.args,
         cwd: request.workspace,
-        env: request.env,
+        env: { ...request.env, ...recorder.injection.env },
         tty: request.tty,
+        launcher: recorder.injection.launcher,
         ...(size === undefined ? {} : { size })
       })
       const startedAt = yield* Clock.currentTimeMillis
@@ -158,7 +169,7 @@ export const run = <E extends { readonly message: string }, R>(
             // The signal ends the race by itself: what it brings about must not look like the guest's own end.
             Effect.raceFirst(
               Effect.map(Queue.take(signals), Either.left),
-              Effect.map(Effect.raceAll([untilExit(guest), untilUnrecorded, untilTimeout]), Either.right)
+              Effect.map(Effect.raceAll([untilExit(guest), untilUnrecorded, untilLess, untilTimeout]), Either.right)
             ).pipe(
               Effect.flatMap(Either.match({ onLeft: afterSignal(guest, signals), onRight: Effect.succeed<Waited> }))
             )
@@ -166,12 +177,15 @@ export const run = <E extends { readonly message: string }, R>(
         ({ guest, startedAt, tee }, used) =>
           Effect.gen(function* () {
             const waited: Waited = Exit.isSuccess(used) ? used.value : { reason: "interrupted", stop: politely }
-            const exit = yield* guest.stop(waited.stop)
-            const status = ContainerRuntime.statusOf(exit)
+            const stopped = yield* guest.stop(waited.stop)
+            const status = ContainerRuntime.statusOf(stopped)
             yield* Ref.update(outcome, (now) => ({ ...now, reason: waited.reason, exit: status }))
             const drained = yield* untilShown(tee, waited, signals)
             const ms = (yield* Clock.currentTimeMillis) - startedAt
-            yield* record({ action: "exited", exit: status, signal: exit.signal, output: drained, ms })
+            const end = yield* GuestEnd.of(recorder, stopped, waited.reason)
+            yield* Ref.update(outcome, (now) => ({ ...now, reason: end.reason }))
+            if (end.failure !== undefined) yield* unrecorded(end.failure)
+            yield* record({ action: "exited", exit: status, signal: end.signal, output: drained, ...end.data, ms })
           }).pipe(Effect.catchAll(unrecorded))
       )
     )

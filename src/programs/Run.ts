@@ -1,9 +1,10 @@
 /**
  * Records one run: a command under a runtime, its log, and the ledger's entries about it.
  *
- * Acquisition: run directory and lock, store (log.open), ledger run.open, guest. Release is the reverse: guest stopped,
- * its console drained to the last byte, `container` entry, log.close with the last checkpoint, ledger run.close, store,
- * metadata, lock. It holds for every way out: exit, signal, time-out, a store that fails, a defect.
+ * Acquisition: run directory and lock, store (log.open), ledger run.open, collector listens, injector, guest. Release is
+ * the reverse: guest stopped, its console drained to the last byte, collector drained, `container` entry, sockets closed,
+ * log.close with the last checkpoint, ledger run.close, store, metadata, lock. It holds for every way out: exit, signal,
+ * time-out, a store that fails, a defect.
  *
  * @module
  */
@@ -17,14 +18,20 @@ import * as AuditStore from "../services/AuditStore.ts"
 import type * as ContainerRuntime from "../services/ContainerRuntime.ts"
 import * as Ledger from "../services/Ledger.ts"
 import * as RunStorage from "../services/RunStorage.ts"
+import type * as ShimInjector from "../services/ShimInjector.ts"
 import * as Signer from "../services/Signer.ts"
+import * as GuestRecorder from "./GuestRecorder.ts"
 import * as GuestSession from "./GuestSession.ts"
 import * as RunOutcome from "./RunOutcome.ts"
 
 export interface RunRequest extends GuestSession.GuestRequest {
   readonly name: string | undefined
   /** Called when the log is open and before the guest starts. */
-  readonly onRecording: (run: RunStorage.StoredRun, isolation: ContainerRuntime.Isolation) => Effect.Effect<void>
+  readonly onRecording: (
+    run: RunStorage.StoredRun,
+    isolation: ContainerRuntime.Isolation,
+    injection: ShimInjector.Injection
+  ) => Effect.Effect<void>
   /** Opens the store of a new run. */
   readonly openStore: (
     run: RunStorage.StoredRun
@@ -153,8 +160,9 @@ export const run = Effect.fn("Run.run")(function* (request: RunRequest) {
     Effect.gen(function* () {
       const directory = yield* acquireDirectory(request, outcome)
       const store = yield* acquireLog(request, directory, outcome)
-      yield* GuestSession.run(request, store, keepPointing(store), outcome, (isolation) =>
-        request.onRecording(directory, isolation)
+      const recorder = yield* GuestRecorder.acquire(request, directory, store)
+      yield* GuestSession.run(request, store, recorder, keepPointing(store), outcome, (isolation) =>
+        request.onRecording(directory, isolation, recorder.injection)
       )
       return directory
     })

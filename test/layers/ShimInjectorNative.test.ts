@@ -96,6 +96,22 @@ describe("ShimInjectorNative", () => {
     })
   )
 
+  it.scoped("takes full when a rule denies opens for reading, which the library enforces none of", () =>
+    Effect.gen(function* () {
+      const { root } = packageWith(whole)
+      for (const [rule, mode] of [
+        ["/etc/shadow", "full"],
+        ["/etc/shadow:r", "full"],
+        ["/etc/shadow:rw", "full"],
+        ["/etc/shadow:w", "hybrid"]
+      ] as const) {
+        const request = requestOf({ deny: { exec: [], open: [rule], connect: [] } })
+        const injection = yield* Effect.scoped(prepare(root, request))
+        assert.deepStrictEqual([injection.mode, injection.reasons.length], [mode, mode === "full" ? 1 : 0])
+      }
+    })
+  )
+
   it.effect("keeps the secret in a file that only this user can read, and only as long as the scope", () =>
     Effect.gen(function* () {
       const { root } = packageWith(whole)

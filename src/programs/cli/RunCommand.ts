@@ -15,7 +15,9 @@ import * as Path from "node:path"
 import { isatty } from "node:tty"
 import * as RunMetadata from "../../domain/RunMetadata.ts"
 import * as AuditStoreSqlite from "../../layers/AuditStoreSqlite.ts"
+import * as CollectorUnix from "../../layers/CollectorUnix.ts"
 import * as ContainerRuntimeLocal from "../../layers/ContainerRuntimeLocal.ts"
+import * as ShimInjectorNative from "../../layers/ShimInjectorNative.ts"
 import * as Tool from "../../layers/Tool.ts"
 import type * as ContainerRuntime from "../../services/ContainerRuntime.ts"
 import * as ExitStatus from "../ExitStatus.ts"
@@ -25,6 +27,7 @@ import * as Run from "../Run.ts"
 import * as Arguments from "./Arguments.ts"
 import * as Failure from "./Failure.ts"
 import * as Output from "./Output.ts"
+import * as RecordFlags from "./RecordFlags.ts"
 
 const name = Options.text("name").pipe(
   Options.withDescription("A name for the run, by which other commands find it"),
@@ -124,36 +127,56 @@ const record = (request: Run.RunRequest) =>
   Effect.gen(function* () {
     for (const warning of yield* Recover.all) yield* Output.remark(warning)
     return yield* Run.run(request)
-  }).pipe(Effect.provide(Layer.merge(Home.recording, ContainerRuntimeLocal.layer)))
+  }).pipe(Effect.provide(Layer.mergeAll(Home.recording, ContainerRuntimeLocal.layer, ShimInjectorNative.layer())))
 
 /** @param guest what stands behind `--`, if there is one */
 export const command = (guest: ReadonlyArray<string> | undefined) =>
-  Command.make("run", { name, workspace, env, timeout, onAuditFailure, quiet, json }, (options) =>
-    Effect.gen(function* () {
-      const [program, ...args] = guest ?? []
-      if (program === undefined || program === "") {
-        return yield* usage("no command to run; write it behind two dashes: agent run -- COMMAND [ARGUMENT…]")
-      }
-      const request: Run.RunRequest = {
-        command: program,
-        args,
-        name: yield* nameOf(Option.getOrUndefined(options.name)),
-        workspace: yield* workspaceOf(options.workspace),
-        env: yield* environmentOf(options.env),
-        timeoutMillis: yield* timeoutOf(Option.getOrUndefined(options.timeout)),
-        onAuditFailure: options.onAuditFailure,
-        tty: isatty(0) && isatty(1),
-        onRecording: (run, isolation) =>
-          options.quiet ? Effect.void : Output.remark(`recording ${run.id}; ${isolationLine(isolation)}`),
-        openStore: (run) =>
-          AuditStoreSqlite.layer({
-            path: run.auditDb,
-            run: run.id,
-            tool: Tool.name
-          })
-      }
-      const summary = yield* record(request)
-      yield* tellSummary(summary, options.json, options.quiet)
-      yield* ExitStatus.set(summary.exit)
-    }).pipe(Effect.catchAll(Failure.asRunFailure))
+  Command.make(
+    "run",
+    { name, workspace, env, timeout, ...RecordFlags.options, onAuditFailure, quiet, json },
+    (options) =>
+      Effect.gen(function* () {
+        const [program, ...args] = guest ?? []
+        if (program === undefined || program === "") {
+          return yield* usage("no command to run; write it behind two dashes: agent run -- COMMAND [ARGUMENT…]")
+        }
+        const jsonl = yield* RecordFlags.jsonlOf(options.jsonl, options.record)
+        const request: Run.RunRequest = {
+          command: program,
+          args,
+          name: yield* nameOf(Option.getOrUndefined(options.name)),
+          workspace: yield* workspaceOf(options.workspace),
+          env: yield* environmentOf(options.env),
+          timeoutMillis: yield* timeoutOf(Option.getOrUndefined(options.timeout)),
+          onAuditFailure: options.onAuditFailure,
+          tty: isatty(0) && isatty(1),
+          record: options.record,
+          deny: yield* RecordFlags.rulesOf(options),
+          agent: yield* RecordFlags.agentOf(options.agent),
+          onRecording: (run, isolation, injection) => {
+            // Less than what can be had is said even where nothing else is.
+            const less = RecordFlags.shortfall(injection)
+            const tellLess = less === undefined ? Effect.void : Output.remark(less)
+            if (options.quiet) return tellLess
+            const about = `${isolationLine(isolation)}; ${RecordFlags.describe(injection)}`
+            return Effect.zipRight(Output.remark(`recording ${run.id}; ${about}`), tellLess)
+          },
+          onLess: (mode, reasons) => Output.remark(RecordFlags.less(mode, reasons)),
+          openCollector: (run) =>
+            CollectorUnix.layer({
+              path: Path.join(run.path, "audit.sock"),
+              session: run.id,
+              ...(jsonl ? { jsonl: Path.join(run.path, `session-${run.id}.jsonl`) } : {})
+            }),
+          openStore: (run) =>
+            AuditStoreSqlite.layer({
+              path: run.auditDb,
+              run: run.id,
+              tool: Tool.name
+            })
+        }
+        const summary = yield* record(request)
+        yield* tellSummary(summary, options.json, options.quiet)
+        yield* ExitStatus.set(summary.exit)
+      }).pipe(Effect.catchAll(Failure.asRunFailure))
   ).pipe(Command.withDescription("Run a command and record what it does"))
