@@ -20,6 +20,7 @@ import * as Tool from "../layers/Tool.ts"
 import { HostSignals } from "../services/HostSignals.ts"
 import * as Arguments from "./cli/Arguments.ts"
 import * as AuditCommand from "./cli/AuditCommand.ts"
+import * as CollectorCommand from "./cli/CollectorCommand.ts"
 import * as Failure from "./cli/Failure.ts"
 import * as ListCommand from "./cli/ListCommand.ts"
 import * as Output from "./cli/Output.ts"
@@ -35,7 +36,8 @@ const cli = (guest: ReadonlyArray<string> | undefined) =>
       RunCommand.command(guest),
       AuditCommand.command,
       ListCommand.command,
-      TrustCommand.command
+      TrustCommand.command,
+      CollectorCommand.command
     ]),
     Command.run({ name: "agent", version: Tool.version, executable: "agent" })
   )
