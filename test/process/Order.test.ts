@@ -1,10 +1,34 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { beforeEach } from "vitest"
 import * as Cli from "../fixtures/Cli.ts"
+import * as Native from "../fixtures/Native.ts"
 
 const about = (leaf: Cli.Leaf): string =>
   leaf.type === "container" ? `container ${String(leaf.data["action"])}` : leaf.type
+
+/** Sources of what comes through the collector. */
+const collected: ReadonlySet<string> = new Set(["runner", "shim"])
+
+/** The collector's entries: none before the guest was created, none after it was drained, and as many as it counted. */
+const assertCollectedInOrder = (log: ReadonlyArray<Cli.Leaf>) => {
+  const created = log.findIndex((leaf) => about(leaf) === "container created")
+  const exited = log.findIndex((leaf) => about(leaf) === "container exited")
+  const theirs = log.filter(({ source }) => collected.has(source))
+  assert.isAbove(theirs.length, 0)
+  assert.isTrue(
+    theirs.every(({ seq }) => seq > created && seq < exited),
+    "between the guest's start and its end"
+  )
+  assert.deepInclude(log[exited]?.data["collected"], { entries: theirs.length, malformed: 0, dropped: 0 })
+
+  const told = theirs.filter(({ source }) => source === "runner").map(about)
+  assert.deepStrictEqual([told[0], told[1]], ["container supervised", "exec"])
+  const main = theirs.find((leaf) => about(leaf) === "container supervised")?.data["pid"]
+  const ends = theirs.filter(({ data, type }) => type === "exit" && data["pid"] === main)
+  assert.lengthOf(ends, 1)
+}
 
 /** What a closed run left, from the log, the ledger and the metadata. */
 const assertReleasedInOrder = async (home: string, reason: string, exit: number) => {
@@ -15,11 +39,12 @@ const assertReleasedInOrder = async (home: string, reason: string, exit: number)
   // Opened, started, printed, stopped, drained, closed: nothing of the guest after its end, and nothing after log.close.
   const own = new Set(["log.tick", "log.key", "log.clock"])
   const order = log
+    .filter(({ source, type }) => !own.has(type) && !collected.has(source))
     .map(about)
-    .filter((what) => !own.has(what))
     .filter((what, at, all) => what !== all[at - 1])
   const expected = ["log.open", "container created", "container started", "console", "container exited", "log.close"]
   assert.deepStrictEqual(order, expected)
+  assertCollectedInOrder(log)
   const close = log.at(-1)
   assert.deepStrictEqual(
     [close?.data["reason"], close?.data["exit"], close?.data["entries"]],
@@ -67,6 +92,8 @@ const signalled = async (traps: string, signals: ReadonlyArray<NodeJS.Signals>) 
 }
 
 describe("the release of a run, from the log itself", { timeout: 120_000 }, () => {
+  beforeEach((context) => Native.needed(context))
+
   it("after an exit", async () => {
     const home = Cli.newHome()
     const { status } = await Cli.agent(["run", "-q", "--", "sh", "-c", "seq 1 5000; exit 3"], { home })

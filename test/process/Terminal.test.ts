@@ -47,6 +47,9 @@ const play = (home: string, argv: ReadonlyArray<string>, steps: ReadonlyArray<St
 
 const agent = [process.execPath, Cli.agentPath]
 
+/** Printed by a guest: the process id of agent, which is the parent of the launcher. */
+const parent = 'echo parent $(cut -d" " -f4 /proc/$PPID/stat)'
+
 const onTerminal = (home: string, command: ReadonlyArray<string>, steps: ReadonlyArray<Step>, flags = ["-q"]) =>
   play(home, [...agent, "run", ...flags, "--", ...command], steps)
 
@@ -138,7 +141,7 @@ describe("agent run on a terminal", { timeout: 120_000 }, () => {
 
   it("stops and goes on when its shell asks, with the terminal's modes of each", async () => {
     const home = Cli.newHome()
-    const script = "'stty -echo; echo parent $PPID; read x; echo got $x'"
+    const script = `'stty -echo; ${parent}; read x; echo got $x'`
     const run = [...agent, "run", "-q", "--", "sh", "-c", script].join(" ")
     const played = await play(
       home,
@@ -165,7 +168,7 @@ describe("agent run on a terminal", { timeout: 120_000 }, () => {
 
   it("puts the terminal's modes back when agent is ended by a signal", async () => {
     const home = Cli.newHome()
-    const script = "echo parent $PPID; stty raw -echo; printf 'ready'; exec sleep 300"
+    const script = `${parent}; stty raw -echo; printf 'ready'; exec sleep 300`
     const played = await onTerminal(
       home,
       ["sh", "-c", script],
