@@ -79,7 +79,7 @@ static int pin_path(const struct call *call, const struct connect_request *reque
   char outside[sizeof resolved->real + 32];
   memcpy(&given, &request->address, request->length < sizeof given ? request->length : sizeof given);
   memcpy(name, given.sun_path, sizeof given.sun_path);
-  if (!resolve_path(call->process, call->thread, AT_FDCWD, name, true, resolved)) return -1;
+  if (resolve_path(call->process, call->thread, AT_FDCWD, name, true, resolved) != RESOLVED) return -1;
   snprintf(outside, sizeof outside, "/proc/%d/root%s", (int)call->thread, resolved->real);
   int file = open(outside, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (file < 0) return -1;

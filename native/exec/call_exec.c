@@ -57,14 +57,12 @@ static ssize_t read_request(const struct call *call, struct exec_request *reques
   return name_from_descriptor(call, request);
 }
 
-static const char *forbidding_rule(const struct call *call, const struct exec_request *request) {
-  struct resolved resolved;
+static const char *forbidding_rule(const struct call *call, const struct exec_request *request,
+                                   enum resolution resolution, const struct resolved *resolved) {
   if (call->rules->exec_count == 0) return NULL;
-  if (!resolve_path(call->process, call->thread, request->dirfd, request->path, request->follow, &resolved)) {
-    return rules_forbid_exec(call->rules, request->path);
-  }
-  const char *rule = rules_forbid_exec(call->rules, resolved.given);
-  return rule != NULL ? rule : rules_forbid_exec(call->rules, resolved.real);
+  if (resolution > RESOLVED_NEW) return rules_forbid_exec(call->rules, request->path);
+  const char *rule = rules_forbid_exec(call->rules, resolved->given);
+  return rule != NULL ? rule : rules_forbid_exec(call->rules, resolved->real);
 }
 
 static void add_texts(struct event_line *line, const char *name, const struct arguments *arguments) {
@@ -106,6 +104,7 @@ struct answer call_exec(const struct call *call) {
   static _Thread_local char argv_bytes[ARGV_BYTES];
   static _Thread_local char env_bytes[ENV_BYTES];
   static _Thread_local struct exec_request request;
+  static _Thread_local struct resolved resolved;
   struct arguments argv = {.bytes = argv_bytes, .capacity = sizeof argv_bytes};
   struct arguments env = {.bytes = env_bytes, .capacity = sizeof env_bytes};
   ssize_t outcome = read_request(call, &request);
@@ -113,10 +112,17 @@ struct answer call_exec(const struct call *call) {
   if (outcome == 0) outcome = arguments_read(&env, call->thread, request.env, environment_shown);
   if (outcome == -EBADF) return ANSWER_ERROR(EBADF);
   if (outcome < 0) return call_unreadable(call, outcome, "execve");
-  const char *rule = forbidding_rule(call, &request);
+  enum resolution resolution =
+      resolve_path(call->process, call->thread, request.dirfd, request.path, request.follow, &resolved);
+  const char *rule = forbidding_rule(call, &request, resolution, &resolved);
   if (rule != NULL) draft_begin_deny(call->draft, "Exec", rule);
   else draft_begin(call->draft, EVENT_EXEC);
+  /* Searching PATH is a series of such calls: answered here, their result is known, and none is mistaken for an exec. */
+  bool missing = rule == NULL && (resolution == RESOLVED_NEW || resolution == RESOLVED_NOT_FOUND);
+  if (missing) event_number(&call->draft->line, "result", resolved.error);
   add_members(call, &request, &argv, &env);
   if (!call_is_alive(call->listener, call->id)) return ANSWER_ERROR(EPERM);
-  return rule != NULL ? call_deny(call) : call_report(call);
+  if (rule != NULL) return call_deny(call);
+  struct answer answer = call_report(call);
+  return missing ? ANSWER_ERROR(answer.kind == ANSWER_PROCEED ? resolved.error : EPERM) : answer;
 }

@@ -73,7 +73,7 @@ static const char *forbidding_rule(const struct call *call, const struct open_re
   bool exclusive = (request->flags & O_CREAT) != 0 && (request->flags & O_EXCL) != 0;
   bool follow = (request->flags & O_NOFOLLOW) == 0 && !exclusive;
   if (call->rules->open_count == 0) return NULL;
-  if (!resolve_path(call->process, call->thread, request->dirfd, request->path, follow, &resolved)) {
+  if (resolve_path(call->process, call->thread, request->dirfd, request->path, follow, &resolved) > RESOLVED_NEW) {
     return rules_forbid_open(call->rules, request->path, access);
   }
   const char *rule = rules_forbid_open(call->rules, resolved.given, access);

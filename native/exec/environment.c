@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Variables that say how a program is found and how it talks, never what it may do: their values are shown. */
+/* Variables that say how a program was started, and never hold secrets; the shim (shim/environment.c) has the same. */
 static const char *const harmless[] = {
-    "HOME", "HOSTNAME", "LANG",    "LANGUAGE", "LOGNAME", "OLDPWD", "PATH", "PWD",
-    "SHELL", "SHLVL",   "TERM",    "TMPDIR",   "TZ",      "USER",   "LD_PRELOAD", "LD_LIBRARY_PATH",
+    "PATH", "HOME",    "LANG",   "LANGUAGE", "TERM", "COLORTERM", "PWD",      "OLDPWD", "SHELL",    "SHLVL",      "USER",
+    "TMP",  "LOGNAME", "TMPDIR", "TEMP",     "TZ",   "HOSTNAME",  "NO_COLOR", "CI",     "EDITOR",   "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
 };
 
 static bool is_harmless(const char *name, size_t length) {
@@ -19,9 +20,11 @@ static bool is_harmless(const char *name, size_t length) {
 }
 
 size_t environment_shown(const char *entry, size_t length, bool whole) {
-  (void)whole; /* an entry without "=" so far is a name that goes on */
+  (void)whole;
   const char *equals = memchr(entry, '=', length);
-  if (equals == NULL || is_harmless(entry, (size_t)(equals - entry))) return length;
+  /* Without "=" it is no variable, and nobody knows what it is. */
+  if (equals == NULL) return length < 64 ? length : 64;
+  if (is_harmless(entry, (size_t)(equals - entry))) return length;
   return (size_t)(equals - entry);
 }
 

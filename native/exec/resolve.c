@@ -20,6 +20,7 @@ struct walk {
   int here; /* directory that is reached so far, or the file at the end */
   int links;
   bool follow;
+  int error; /* why a name could not be opened */
   char rest[2 * PATH_MAX]; /* still to be walked */
   char missing[NAME_MAX + 1]; /* last name, when there is no such file in `here` */
 };
@@ -101,6 +102,7 @@ static bool step(struct walk *walk, const char *name, bool last) {
     memcpy(walk->missing, name, strlen(name) + 1);
     return true;
   }
+  if (place < 0) walk->error = errno;
   if (place < 0 || fstat(place, &facts) != 0) return false;
   if (S_ISLNK(facts.st_mode) && (!last || walk->follow)) {
     bool entered = enter_link(walk, place, name);
@@ -157,15 +159,19 @@ static bool walk_all(struct walk *walk, struct resolved *resolved, const char *p
   return walk->missing[0] == '\0' || join(resolved->real, sizeof resolved->real, walk->missing);
 }
 
-bool resolve_path(pid_t process, pid_t thread, int dirfd, const char *path, bool follow, struct resolved *resolved) {
+enum resolution resolve_path(pid_t process, pid_t thread, int dirfd, const char *path, bool follow,
+                             struct resolved *resolved) {
   struct walk walk = {.process = process, .thread = thread, .root = open_of(thread, "root"), .here = -1, .follow = follow};
-  bool found = false;
+  enum resolution outcome = RESOLVED_UNKNOWN;
   if (walk.root < 0 || strlen(path) >= sizeof walk.rest) goto done;
   memcpy(walk.rest, path, strlen(path) + 1);
   walk.here = start_of(&walk, dirfd, path);
-  if (walk.here >= 0) found = walk_all(&walk, resolved, path);
+  if (walk.here < 0) goto done;
+  if (walk_all(&walk, resolved, path)) outcome = walk.missing[0] == '\0' ? RESOLVED : RESOLVED_NEW;
+  else if (walk.error == ENOENT || walk.error == ENOTDIR) outcome = RESOLVED_NOT_FOUND;
+  resolved->error = outcome == RESOLVED_NEW ? ENOENT : walk.error;
 done:
   if (walk.here >= 0) close(walk.here);
   if (walk.root >= 0) close(walk.root);
-  return found;
+  return outcome;
 }

@@ -13,12 +13,18 @@
 struct resolved {
   char given[2 * PATH_MAX]; /* the path made absolute, links and .. as they are */
   char real[2 * PATH_MAX];  /* without links; what does not exist yet keeps its last name */
+  int error;                /* ENOENT or ENOTDIR, when something is missing */
 };
 
-/*
- * dirfd: of the guest, or AT_FDCWD. follow: whether a link at the end is followed. An empty path names dirfd itself.
- * False when nothing can be said: a directory of the path is missing, or the guest is gone.
- */
-bool resolve_path(pid_t process, pid_t thread, int dirfd, const char *path, bool follow, struct resolved *resolved);
+enum resolution {
+  RESOLVED,           /* both names are there */
+  RESOLVED_NEW,       /* the same, but there is no such file yet */
+  RESOLVED_NOT_FOUND, /* a directory of the path is missing, or is none: the kernel would say so too */
+  RESOLVED_UNKNOWN    /* nothing can be said, such as when the guest is gone */
+};
+
+/* dirfd: of the guest, or AT_FDCWD. follow: whether a link at the end is followed. An empty path names dirfd itself. */
+enum resolution resolve_path(pid_t process, pid_t thread, int dirfd, const char *path, bool follow,
+                             struct resolved *resolved);
 
 #endif

@@ -137,6 +137,7 @@ static int parse_network(struct address_rule *rule, char *text) {
   }
   if (bits > most) return -1;
   rule->prefix = (unsigned)((bits < 0 ? most : bits) + (128 - most));
+  rule->six = rule->prefix < 96;
   return 0;
 }
 
@@ -250,7 +251,7 @@ static bool internet_matches(const struct address_rule *rule, const void *sockad
   uint8_t given[16] = {0};
   uint8_t real[16];
   in_port_t port;
-  if (family == AF_INET && rule->kind == ADDRESS_INTERNET && rule->prefix > 0 && rule->prefix < 96) return false;
+  if (family == AF_INET && rule->six) return false;
   if (family == AF_INET && length >= sizeof(struct sockaddr_in)) {
     struct sockaddr_in inet;
     memcpy(&inet, sockaddr, sizeof inet);

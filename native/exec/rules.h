@@ -25,6 +25,7 @@ struct address_rule {
   enum address_kind kind;
   uint8_t network[16]; /* IPv4 as ::ffff:a.b.c.d */
   unsigned prefix;     /* bits of network that count */
+  bool six;            /* a network of IPv6 so large that IPv4 would be in it */
   int port;            /* -1: all */
   const char *pattern; /* of Unix-domain paths */
 };
