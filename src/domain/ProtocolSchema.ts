@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { Plain } from "./ProtocolGuard.ts"
 import { isTime } from "./ProtocolTime.ts"
@@ -20,10 +21,18 @@ declare global {
 /** Longest `session_id` and `agent`, in UTF-16 units. */
 export const maxNameUnits = 128
 
+type Examples<A> = Arbitrary.LazyArbitrary<A>
+
+/** A string of a form. The examples are for tests: a generator of strings would hardly meet the form. */
+const matching = (description: string, holds: (value: string) => boolean, examples: Examples<string>) =>
+  Schema.String.pipe(Schema.filter(holds, { description, [Plain]: holds, arbitrary: () => examples }))
+
 const integer = (min: number, max: number) => {
   // -0 is no integer of RFC 8785: it would be written as 0.
   const holds = (value: number) => value >= min && value <= max && Number.isInteger(value) && !Object.is(value, -0)
-  return Schema.Number.pipe(Schema.filter(holds, { description: `an integer from ${min} to ${max}`, [Plain]: holds }))
+  const examples: Examples<number> = (check) => check.oneof(check.integer({ min, max }), check.constantFrom(min, max))
+  const description = `an integer from ${min} to ${max}`
+  return Schema.Number.pipe(Schema.filter(holds, { description, [Plain]: holds, arbitrary: () => examples }))
 }
 
 const int32 = integer(-2_147_483_648, 2_147_483_647)
@@ -34,27 +43,32 @@ const count = integer(0, 2_147_483_647)
 const result = integer(0, 4095)
 
 const isWellFormed = (value: string) => value.isWellFormed()
-const text = Schema.String.pipe(
-  Schema.filter(isWellFormed, { description: "a string without lone surrogates", [Plain]: isWellFormed })
+const text = matching("a string without lone surrogates", isWellFormed, (check) =>
+  check.string({ unit: "binary", maxLength: 20 })
 )
-
-const matching = (form: RegExp, description: string) => {
-  const holds = (value: string) => form.test(value)
-  return Schema.String.pipe(Schema.filter(holds, { description, [Plain]: holds }))
-}
 
 const isName = (value: string) => value.length > 0 && value.length <= maxNameUnits && value.isWellFormed()
-const name = Schema.String.pipe(
-  Schema.filter(isName, { description: `a string of 1 to ${maxNameUnits} UTF-16 units`, [Plain]: isName })
+const name = matching(`a string of 1 to ${maxNameUnits} UTF-16 units`, isName, (check) =>
+  check.string({ unit: "binary", minLength: 1, maxLength: 20 })
 )
 
-const timestamp = Schema.String.pipe(
-  Schema.filter(isTime, { description: "a time of the form YYYY-MM-DDTHH:MM:SS.mmmZ", [Plain]: isTime })
+const timestamp = matching("a time of the form YYYY-MM-DDTHH:MM:SS.mmmZ", isTime, (check) =>
+  check.integer({ min: 0, max: 253_402_300_799_999 }).map((millis) => new Date(millis).toISOString())
 )
+
+const isAddress = (value: string) => /^[0-9a-f:.]{2,45}(?:%[0-9]{1,10})?$/.test(value)
+const address = matching("an IP address in lower case", isAddress, (check) =>
+  check.oneof(check.ipV4(), check.constantFrom("::", "2001:db8::1", "fe80::1%2", "::ffff:192.0.2.1"))
+)
+
+const isCall = (value: string) => /^[a-z0-9_]{1,32}$/.test(value)
+const call = matching("a name of a system call", isCall, (check) => check.constantFrom("kill", "prlimit64", "ptrace"))
 
 const isBase64 = (value: string) => Buffer.from(value, "base64").toString("base64") === value
 const base64 = Schema.Struct({
-  $b64: Schema.String.pipe(Schema.filter(isBase64, { description: "canonical base64", [Plain]: isBase64 }))
+  $b64: matching("canonical base64", isBase64, (check) =>
+    check.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes).toString("base64"))
+  )
 })
 
 /** Bytes from the guest: a string, or `{"$b64": ...}` where they are not UTF-8. */
@@ -83,7 +97,7 @@ const connect = {
   pid: processId,
   fd: int32,
   family: Schema.Literal("inet", "inet6", "unix", "other"),
-  address: optional(matching(/^[0-9a-f:.]{2,45}(?:%[0-9]{1,10})?$/, "an IP address in lower case")),
+  address: optional(address),
   port: optional(integer(0, 65_535)),
   path: optional(Text),
   number: optional(integer(0, 65_535)),
@@ -103,7 +117,7 @@ const open = {
 
 const otherCall = {
   pid: processId,
-  call: matching(/^[a-z0-9_]{1,32}$/, "a name of a system call"),
+  call,
   target: optional(int32),
   result: optional(result),
   ...cut
