@@ -11,6 +11,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
+import { mendObjectWrap } from "./objectWrap.mjs"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, "dist")
@@ -111,6 +112,7 @@ const warm = () => {
   if (run.status !== 0) say(`no code cache: agent --help exited with ${run.status ?? run.signal}\n${run.stderr}`)
 }
 
+mendObjectWrap()
 const entries = entryPoints()
 if (entries.length === 0) say("no entry points: neither src/programs/main.ts nor src/layers/workers/*.ts exists")
 const kept = new Set(entries.map(([, output]) => basename(output)))
