@@ -152,9 +152,9 @@ describe("the decoder", () => {
   )
 })
 
-describe("the time of a message", () => {
-  const digits = (max: number, width: number) => FastCheck.nat(max).map((value) => String(value).padStart(width, "0"))
+const digits = (max: number, width: number) => FastCheck.nat(max).map((value) => String(value).padStart(width, "0"))
 
+describe("the time of a message", () => {
   it.prop(
     "is what an entry takes for a time",
     [digits(9999, 4), digits(13, 2), digits(32, 2), digits(25, 2), digits(61, 2), digits(61, 2), digits(999, 3)],
