@@ -34,11 +34,17 @@ static const char usage[] =
     "  --protect PID                      the guest may not signal, trace or limit it\n"
     "  --own-group                        the guest leads a process group\n"
     "  --keep-going                       go on when the audit channel is gone\n"
+    "  --quiet                            do not say that the audit channel was closed\n"
     "In patterns * matches slashes too. Denials of execs and opens are advisory, those of connects hold.\n";
 
 static int fail(const char *what, const char *why) {
   fprintf(stderr, "agent-exec: %s%s%s\n", what, why == NULL ? "" : ": ", why == NULL ? "" : why);
   return STATUS_FAILED;
+}
+
+/* The other end of the audit channel is gone, and the guest with it. */
+static int closed(const struct options *options, const char *what) {
+  return options->quiet ? STATUS_FAILED : fail(what, NULL);
 }
 
 /* Opens the channel and presents the secret. Returns the channel, or -1 after saying why. */
@@ -51,7 +57,7 @@ static int introduce(const struct options *options) {
   } else if ((channel = channel_open(options->endpoint)) < 0) {
     fail("the audit channel cannot be opened", strerror(errno));
   } else if (!channel_send(channel, secret.line, sizeof secret.line)) {
-    fail("the audit channel was closed", NULL);
+    closed(options, "the audit channel was closed");
     close(channel);
     channel = -1;
   }
@@ -80,14 +86,14 @@ static int run(const struct options *options, struct reaper *reaper, struct laun
                                     observation.reason_count};
   if ((!report_start(&draft, &facts) || !ring_drain(ring)) && !options->keep_going) {
     kill(launch->guest, SIGKILL);
-    return fail("the audit channel was closed before the command started", NULL);
+    return closed(options, "the audit channel was closed before the command started");
   }
   launch_go(launch, observation.mode, observation.mark);
   bool recorded = reaper_wait(reaper);
   if (!reaper_end_all(reaper, !recorded)) fail("a process of the guest cannot be ended", NULL);
   bool drained = ring_stop(ring);
   if (!options->keep_going && (!recorded || !drained)) {
-    return fail("the audit channel was closed: the command was ended", NULL);
+    return closed(options, "the audit channel was closed: the command was ended");
   }
   return reaper->ended ? status_of(reaper->status) : STATUS_FAILED;
 }

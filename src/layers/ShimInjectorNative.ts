@@ -94,6 +94,7 @@ const argsOf = (
   ...(request.agent === undefined ? [] : ["--agent", request.agent]),
   "--record",
   mode,
+  "--quiet",
   ...(separators.test(shim) ? [] : ["--shim", shim]),
   ...(request.onAuditFailure === "continue" ? ["--mode", "open", "--keep-going"] : ["--mode", "closed"]),
   ...flags("--protect", request.protect.map(String)),
