@@ -120,12 +120,17 @@ void environment_keep(char *const *environment) {
 
 /* ------------------------------------------------------------------------------------------------ completing */
 
+/* Events that were lost and not yet told when the process executed another program, which tells them. */
+static const char dropped_name[] = "AUDIT_DROPPED=";
+#define DROPPED_BYTES (sizeof dropped_name + 20)
+
 struct plan {
   size_t count;        /* variables that the program gave */
   unsigned missing;    /* bit i: kept[i] is not there, or differs */
   int needs_preload;   /* LD_PRELOAD is not there, or lacks our library */
   const char *preload; /* the value of the program's LD_PRELOAD, or NULL */
   size_t preload_length;
+  uint64_t dropped;
   size_t bytes; /* for the new array and the new LD_PRELOAD */
 };
 
@@ -144,10 +149,11 @@ static int kept_index(const char *entry) {
 }
 
 /* 0 when nothing has to change, or when the environment cannot be read: then the call fails by itself. */
-static int plan_make(struct plan *plan, char *const *environment) {
+static int plan_make(struct plan *plan, char *const *environment, uint64_t dropped) {
   struct probe probe = {0, 0};
   unsigned wrong = 0;
   memset(plan, 0, sizeof *plan);
+  plan->dropped = dropped;
   for (size_t name = 0; name < KEPT; name++)
     if (kept[name] != NULL) plan->missing |= 1u << name;
   plan->needs_preload = preload != NULL;
@@ -167,10 +173,10 @@ static int plan_make(struct plan *plan, char *const *environment) {
     }
   }
   plan->missing |= wrong;
-  if (plan->missing == 0 && !plan->needs_preload) return 0;
+  if (plan->missing == 0 && !plan->needs_preload && dropped == 0) return 0;
   plan->preload_length = plan->preload == NULL ? 0 : text_length(plan->preload);
   size_t text = plan->preload_length == 0 ? 0 : text_length(preload) + 1 + plan->preload_length + 1;
-  plan->bytes = (plan->count + KEPT + 2) * sizeof(char *) + text;
+  plan->bytes = (plan->count + KEPT + 3) * sizeof(char *) + DROPPED_BYTES + text;
   return 1;
 }
 
@@ -185,10 +191,24 @@ static char *preload_join(char *at, const struct plan *plan) {
   return at;
 }
 
+static char *dropped_write(char *at, uint64_t dropped) {
+  char digits[20];
+  size_t count = 0;
+  char *text = at;
+  memcpy(at, dropped_name, sizeof dropped_name - 1);
+  at += sizeof dropped_name - 1;
+  do digits[count++] = (char)('0' + dropped % 10);
+  while ((dropped /= 10) != 0);
+  while (count > 0) *at++ = digits[--count];
+  *at = '\0';
+  return text;
+}
+
 static void plan_build(const struct plan *plan, char *const *environment, char **out) {
   size_t count = 0;
-  size_t slots = plan->count + KEPT + 2;
-  if (plan->needs_preload) out[count++] = preload_join((char *)(out + slots), plan);
+  char *texts = (char *)(out + plan->count + KEPT + 3);
+  if (plan->dropped > 0) out[count++] = dropped_write(texts, plan->dropped);
+  if (plan->needs_preload) out[count++] = preload_join(texts + DROPPED_BYTES, plan);
   for (size_t at = 0; at < plan->count; at++) {
     char *entry = environment[at];
     if (entry[0] == 'A') {
@@ -237,10 +257,24 @@ NO_INLINE static long use_pages(const struct plan *plan, char *const *environmen
  * Small environments are completed on the stack, within what a signal handler's stack has. Larger ones go to pages of
  * their own, which exec or the end of the call frees; in a vfork child, to the stack, up to 256 KiB (32 000 variables).
  */
-long environment_complete(struct call *call, char *const *environment, environment_use use, void *context) {
+long environment_complete(struct call *call, char *const *environment, int ends, environment_use use, void *context) {
   struct plan plan;
-  if (!plan_make(&plan, environment)) return use(context, environment);
+  uint64_t dropped = ends && !call->borrowed ? __atomic_load_n(&call->live->dropped, __ATOMIC_RELAXED) : 0;
+  if (!plan_make(&plan, environment, dropped)) return use(context, environment);
   if (plan.bytes <= SMALL_BYTES) return use_small(&plan, environment, use, context);
   if (call->borrowed && plan.bytes <= STACK_BYTES) return use_stack(&plan, environment, use, context);
   return use_pages(&plan, environment, use, context);
+}
+
+uint64_t environment_take_dropped(void) {
+  char **at = &environ == NULL ? NULL : environ;
+  while (at != NULL && *at != NULL && !text_starts(*at, dropped_name)) at++;
+  if (at == NULL || *at == NULL) return 0;
+  uint64_t count = 0;
+  for (const char *digit = *at + sizeof dropped_name - 1; *digit >= '0' && *digit <= '9'; digit++) {
+    count = count * 10 + (uint64_t)(*digit - '0');
+    if (count > (uint64_t)EVENT_MAX_NUMBER) return 0;
+  }
+  for (; *at != NULL; at++) at[0] = at[1]; /* its children shall not tell them again */
+  return count;
 }

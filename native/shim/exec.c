@@ -65,7 +65,7 @@ static int exec_run(const struct exec *exec, strings environment) {
   struct call call;
   call_begin(&call);
   if (settings.hybrid) send_drops(&call);
-  int result = (int)environment_complete(&call, environment, exec_real, (void *)(uintptr_t)exec);
+  int result = (int)environment_complete(&call, environment, 1, exec_real, (void *)(uintptr_t)exec);
   int reason = shim_errno;
   if (!settings.hybrid && reason != known) report_exec(&event, reason, &known);
   return result;
@@ -192,7 +192,7 @@ static int spawn_run(struct spawn *spawn, strings environment, int search, int t
   int number = 0;
   int *wanted = spawn->child;
   if (tells) spawn->child = &number;
-  int result = (int)environment_complete(&call, environment, spawn_real, spawn);
+  int result = (int)environment_complete(&call, environment, 0, spawn_real, spawn);
   if (tells && wanted != NULL && result == 0) *wanted = number;
   if (settings.hybrid || (before && (result == 0 || result == known))) return result;
   event.pid = result == 0 ? number : 0;
@@ -252,7 +252,7 @@ static int shell_run(struct shell *shell, int *status) {
   }
   struct call call;
   call_begin(&call);
-  *status = (int)environment_complete(&call, environment, shell_real, shell);
+  *status = (int)environment_complete(&call, environment, 0, shell_real, shell);
   return 1;
 }
 
@@ -281,7 +281,7 @@ static void exit_run(int status) {
   if (shim_ready()) {
     struct call call;
     call_begin(&call);
-    send_drops(&call);
+    send_last_drops(&call);
   }
   if (real._exit != NULL) real._exit(status);
   for (;;) RAW_1(__NR_exit_group, status);

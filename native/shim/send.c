@@ -295,6 +295,14 @@ void send_drops(struct call *call) {
   if (__atomic_load_n(&call->live->dropped, __ATOMIC_RELAXED) != 0) send_drops_first(call);
 }
 
+void send_last_drops(struct call *call) {
+  struct live *live = call->live;
+  if (call->borrowed || __atomic_load_n(&live->dropped, __ATOMIC_RELAXED) == 0) return;
+  live->hung = 0;
+  __atomic_store_n(&live->retry_at, 0, __ATOMIC_RELAXED);
+  send_drops_first(call);
+}
+
 void send_gap(struct call *call, const char *reason) {
   send_drops(call);
   if (!send_count(call, 1, reason)) count_drop(call);

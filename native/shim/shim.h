@@ -108,6 +108,8 @@ int64_t clock_ms(int clock);
 /* Sends a line; 0 when it was lost (and counted). */
 int send_event(struct call *call, const char *line, size_t length);
 void send_drops(struct call *call);
+/* The same at the end of the process: waits once more, even where waiting was in vain before. */
+void send_last_drops(struct call *call);
 /* Says that events are going to be missed from here on. */
 void send_gap(struct call *call, const char *reason);
 /* Whether sending failed a moment ago. */
@@ -138,8 +140,12 @@ size_t environment_shown(const char *entry, size_t length);
 void environment_keep(char *const *environment);
 
 typedef long (*environment_use)(void *context, char *const *environment);
-/* Calls `use` with the environment, completed by LD_PRELOAD and AUDIT_* where they are missing. */
-long environment_complete(struct call *call, char *const *environment, environment_use use, void *context);
+/*
+ * Calls `use` with the environment, completed by LD_PRELOAD and AUDIT_* where they are missing. `ends`: with success this
+ * program is over; the next one tells what this one has lost.
+ */
+long environment_complete(struct call *call, char *const *environment, int ends, environment_use use, void *context);
+uint64_t environment_take_dropped(void);
 
 /* ---------------------------------------------------------------------------------------------- report.c */
 

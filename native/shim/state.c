@@ -31,6 +31,7 @@ NO_INLINE static void start(void) {
   settings_read(current_environment());
   if (settings.enabled) live = live_map();
   live->pid = (int)RAW_0(__NR_getpid);
+  if (settings.enabled) live->dropped = environment_take_dropped();
   stage = STARTED;
 }
 
@@ -102,6 +103,6 @@ __attribute__((destructor)) static void on_exit_of_program(void) {
   if (!shim_ready()) return;
   struct call call;
   call_begin(&call);
-  send_drops(&call);
+  send_last_drops(&call);
 }
 #endif

@@ -44,7 +44,7 @@ class Change {
   readonly next = (): Promise<void> => new Promise((resolve) => (this.tell = resolve))
 }
 
-const decoded = (line: Buffer): Event => {
+export const decoded = (line: Buffer): Event => {
   const event = Protocol.decode(line)
   if (Either.isLeft(event)) throw new Error(`${event.left.reason}: ${line.toString()}`)
   return event.right

@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -412,6 +414,61 @@ static int case_steps(char **arguments) {
   return 0;
 }
 
+/* Not a guest: a collector that accepts nobody. Its queue is full when it says so; it ends with its standard input. */
+static int case_deaf(char **arguments) {
+  struct sockaddr_un path = {.sun_family = AF_UNIX};
+  char line[16];
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  strncpy(path.sun_path, arguments[0], sizeof path.sun_path - 1);
+  if (bind(fd, (void *)&path, sizeof path) != 0 || listen(fd, 0) != 0) return wrong("listen");
+  int client;
+  do client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  while (connect(client, (void *)&path, sizeof path) == 0);
+  puts("full");
+  fflush(stdout);
+  return fgets(line, sizeof line, stdin) == NULL ? 0 : 1;
+}
+
+/* Loses events, then becomes a program that says so. */
+static int case_become(char **arguments) {
+  long count = atol(arguments[0]);
+  open_many(&count);
+  execvp(arguments[1], arguments + 1);
+  return wrong("exec");
+}
+
+struct instruction {
+  unsigned short code;
+  unsigned char yes, no;
+  unsigned value;
+};
+
+/* Allows nothing but a few calls from here on, and then opens a file with one of them. */
+static int case_filter(char **arguments) {
+  (void)arguments;
+  /* linux/filter.h is not everywhere: load the number; three that are allowed; kill. */
+  struct instruction code[] = {{0x20, 0, 0, 0},          {0x15, 0, 1, SYS_openat}, {0x06, 0, 0, 0x7fff0000},
+                               {0x15, 0, 1, SYS_close},  {0x06, 0, 0, 0x7fff0000}, {0x15, 0, 1, SYS_exit_group},
+                               {0x06, 0, 0, 0x7fff0000}, {0x06, 0, 0, 0x80000000}};
+  struct {
+    unsigned short length;
+    struct instruction *code;
+  } program = {sizeof code / sizeof *code, code};
+  if (!open_and_close("/dev/null")) return wrong("open");
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return wrong("prctl");
+  if (prctl(PR_SET_SECCOMP, 2, &program, 0, 0) != 0) return wrong("seccomp");
+  _exit(open_and_close("/dev/zero") ? 0 : 1);
+}
+
+static int exec_in_child(char **argv) {
+  pid_t child = fork();
+  if (child == 0) {
+    execv("/bin/true", argv);
+    _exit(errno);
+  }
+  return wait_for(child);
+}
+
 /* Each kind of call once; prints the errno of each. */
 static int case_refused(char **arguments) {
   struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(9)};
@@ -424,7 +481,7 @@ static int case_refused(char **arguments) {
   SAY(opendir("/"));
   SAY(connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&four, sizeof four));
   SAY(sendto(socket(AF_INET, SOCK_DGRAM, 0), "x", 1, 0, (void *)&four, sizeof four));
-  SAY(execv("/bin/true", argv));
+  SAY((errno = exec_in_child(argv)));
   SAY(system("true"));
   SAY(popen("true", "r"));
   printf("%d\n", posix_spawn(NULL, "/bin/true", NULL, NULL, argv, environ));
@@ -440,7 +497,7 @@ int main(int argc, char **argv) {
       {"execs", case_execs},         {"clean", case_clean},         {"leak", case_leak},     {"flood", case_flood},
       {"fork", case_fork},           {"altstack", case_altstack},   {"signals", case_signals}, {"closefrom", case_closefrom},
       {"reuse", case_reuse},         {"full", case_full},           {"connects", case_connects}, {"steps", case_steps},
-      {"refused", case_refused},
+      {"refused", case_refused},     {"deaf", case_deaf},           {"become", case_become},  {"filter", case_filter},
   };
   for (size_t at = 0; argc > 1 && at < sizeof cases / sizeof cases[0]; at++)
     if (strcmp(argv[1], cases[at].name) == 0) return cases[at].run(argv + 2);
