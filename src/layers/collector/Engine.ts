@@ -33,6 +33,9 @@ export interface Options {
 /** Looks without a byte, after which the kernel has none: reading may begin one turn of the event loop late. */
 const quietLooks = 3
 
+/** Turns of the event loop in a row that belong to newcomers: libuv accepts one connection in each. */
+const maxArrivals = 64
+
 const stillSending = "a connection that was still sending when the recording ended: what came later is not recorded"
 
 /** Mutable. */
@@ -48,6 +51,9 @@ export class Engine {
   /** Memory of what waits for its turn, and of unfinished lines, in bytes. */
   #waiting = 0
   #held = 0
+  /** Somebody came in this turn of the event loop; how many such turns there were in a row. */
+  #isArriving = false
+  #arrivals = 0
   #isCongested = false
   #isScheduled = false
   #isStopped = false
@@ -80,6 +86,7 @@ export class Engine {
   accept(socket: Net.Socket, needsToken: boolean): void {
     const { bounds, gate } = this.#options
     const number = ++this.#accepted
+    this.#isArriving = true
     socket.on("error", () => {}) // "close" follows
     const connection = new Connection(number, socket, needsToken, gate, this.#handlers)
     if (this.#isStopped) return connection.destroy()
@@ -220,6 +227,12 @@ export class Engine {
   /** Fills at most one batch, so that others get their turn on this event loop as well. */
   #turn(): void {
     const { maxBatchBytes, maxBatchRecords } = this.#options.bounds
+    if (this.#isArriving && this.#arrivals < maxArrivals) {
+      this.#isArriving = false
+      this.#arrivals++
+      return void setImmediate(() => this.#turn())
+    }
+    this.#arrivals = 0
     this.#isScheduled = false
     if (this.#isStopped || this.#shipper.isFull) return
     for (let bytes = 0; bytes < maxBatchBytes && this.#shipper.gathered < maxBatchRecords;) {

@@ -63,6 +63,17 @@ const attempt = <A>(path: string, body: () => A): Effect.Effect<A, CollectorFail
 const inUse = (path: string) =>
   SystemFailure.because(path, "another collector listens there; stop it or choose another path")
 
+/** False: another collector was quicker. */
+const moveAside = (path: string, aside: string): boolean => {
+  try {
+    Fs.renameSync(path, aside)
+    return true
+  } catch (error) {
+    if (SystemFailure.codeOf(error) === "ENOENT") return false
+    throw error
+  }
+}
+
 /**
  * Makes way at `path`. What looks dead is moved aside before it is removed, and looked at again there: of two collectors
  * that start at once, the second may have met the first one's new socket.
@@ -86,9 +97,11 @@ const makeWay = (path: string): Effect.Effect<void, CollectorFailed> =>
       return yield* SystemFailure.because(path, "there is a file that is no socket; choose another path")
     if (yield* isLive(path)) return yield* inUse(path)
     const aside = Path.join(Path.dirname(path), `.${randomBytes(4).toString("hex")}`)
-    yield* attempt(path, () => Fs.renameSync(path, aside))
+    const moved = yield* attempt(path, () => moveAside(path, aside))
+    if (!moved) return
     if (Buffer.byteLength(aside) <= maxPathBytes && (yield* isLive(aside))) {
-      yield* attempt(path, () => Fs.renameSync(aside, path))
+      yield* attempt(path, () => Fs.linkSync(aside, path))
+      yield* attempt(path, () => Fs.rmSync(aside, { force: true }))
       return yield* inUse(path)
     }
     yield* attempt(path, () => Fs.rmSync(aside, { force: true }))
