@@ -13,3 +13,22 @@ SHIM_LDFLAGS := -shared -nostdlib -Wl,-soname,libauditshim.so -Wl,-z,now -Wl,-z,
 PRODUCTS += $(OUT)/libauditshim.so
 $(OUT)/libauditshim.so: $(SHIM_SOURCES) $(SHIM_HEADERS) shim/module.mk Makefile | $(OUT)
 	$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) $(SHIM_SOURCES) $(SHIM_LDFLAGS) -o $@
+
+# Unit tests and the fuzzer compile the same sources into a program: hooks are hook_NAME there.
+CHECKS += check-shim
+FUZZERS += fuzz-shim
+.PHONY: check-shim fuzz-shim
+
+SHIM_TEST_FLAGS := -DSHIM_UNIT_TEST -pthread
+
+check-shim: $(BUILD)/test_shim
+	$<
+
+$(BUILD)/test_shim: shim/test/test_shim.c $(SHIM_SOURCES) $(SHIM_HEADERS) | $(BUILD)
+	$(CC) $(SANITIZE_CFLAGS) $(SHIM_TEST_FLAGS) shim/test/test_shim.c $(SHIM_SOURCES) -o $@
+
+fuzz-shim: $(BUILD)/fuzz_shim
+	$(call FUZZ_RUN,$<)
+
+$(BUILD)/fuzz_shim: shim/test/fuzz_shim.c $(FUZZ_MAIN) $(SHIM_SOURCES) $(SHIM_HEADERS) | $(BUILD)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(SHIM_TEST_FLAGS) -D_GNU_SOURCE shim/test/fuzz_shim.c $(FUZZ_MAIN) $(SHIM_SOURCES) -o $@
