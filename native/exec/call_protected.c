@@ -184,7 +184,7 @@ static struct answer on_owner_in_memory(const struct call *call, const char *nam
 
 static struct answer on_foreign(const struct call *call) {
   char name[48];
-  snprintf(name, sizeof name, "arch %08x call %d", call->data->arch, call->data->nr);
+  snprintf(name, sizeof name, "arch_%08x_%u", call->data->arch, (unsigned)call->data->nr);
   return call_deny_named(call, "Syscall", "foreign system call interface", name);
 }
 

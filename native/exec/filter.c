@@ -198,7 +198,8 @@ static void put_protection(struct builder *builder) {
   for (size_t i = 0; i < sizeof refused_calls / sizeof *refused_calls; i++) {
     always(builder, refused_calls[i], refused(builder));
   }
-  if (builder->plan->notify) always(builder, SYSCALL_PIDFD_SEND_SIGNAL, SECCOMP_RET_USER_NOTIF);
+  /* Whom it is aimed at is not in its arguments; without it, programs use kill(2). */
+  always(builder, SYSCALL_PIDFD_SEND_SIGNAL, asked(builder, SECCOMP_RET_ERRNO | ENOSYS));
   put_dumpable(builder);
   put_owner(builder);
 }

@@ -216,24 +216,33 @@ static void on_alarm(int number) {
   (void)number;
 }
 
+/* A listener that does not accept, its backlog full. */
+static struct sockaddr_in full_listener(void) {
+  struct sockaddr_in address = address_of("127.0.0.1", "0");
+  socklen_t size = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+  bind(listener, (struct sockaddr *)&address, sizeof address);
+  listen(listener, 1);
+  getsockname(listener, (struct sockaddr *)&address, &size);
+  for (int i = 0; i < 16; i++) {
+    connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), (struct sockaddr *)&address, sizeof address);
+  }
+  return address;
+}
+
 /* A connect that takes for ever, beside opens that must not wait for it; a signal ends it. */
 static void *slow_connect(void *argument) {
-  struct sockaddr_in address = address_of(((char **)argument)[0], ((char **)argument)[1]);
-  int fds[64];
-  for (int i = 0; i < 64; i++) { /* fills the backlog of a listener that does not accept */
-    fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    connect(fds[i], (struct sockaddr *)&address, sizeof address);
-  }
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  say("slow", connect(fd, (struct sockaddr *)&address, sizeof address));
+  say("slow", connect(socket(AF_INET, SOCK_STREAM, 0), argument, sizeof(struct sockaddr_in)));
   return NULL;
 }
 
 static int slow(char **arguments) {
   pthread_t thread;
+  struct sockaddr_in address = full_listener();
+  (void)arguments;
   struct sigaction action = {.sa_handler = on_alarm};
   sigaction(SIGALRM, &action, NULL);
-  pthread_create(&thread, NULL, slow_connect, arguments);
+  pthread_create(&thread, NULL, slow_connect, &address);
   usleep(300000);
   int opened = 0;
   for (int i = 0; i < 1000; i++) {
@@ -295,7 +304,7 @@ int main(int argc, char **argv) {
   } things[] = {{"attack", attack, 1},       {"threads", attack_threads, 1}, {"group", group, 0},
                 {"foreign", foreign, 0},     {"io_uring", io_uring, 0},      {"raw", raw, 2},
                 {"dumpable", dumpable, 1},   {"unreadable", unreadable, 0},  {"connect", connect_to, 2},
-                {"unix", connect_unix, 1},   {"race", race, 4},              {"slow", slow, 2},
+                {"unix", connect_unix, 1},   {"race", race, 4},              {"slow", slow, 0},
                 {"opens", opens, 2},         {"daemon", leave_daemon, 0}};
   for (size_t i = 0; argc > 1 && i < sizeof things / sizeof *things; i++) {
     if (strcmp(argv[1], things[i].name) == 0 && argc >= 2 + things[i].arguments) return things[i].run(argv + 2);
