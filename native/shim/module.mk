@@ -1,5 +1,5 @@
 # libauditshim.so: preloaded into dynamic programs, of glibc and of musl.
-SHIM_PARTS := endpoint memory settings state send environment report real exec connect open streams indirect
+SHIM_PARTS := endpoint memory settings state send environment report elf real exec connect open streams indirect
 SHIM_SOURCES := $(SHIM_PARTS:%=shim/%.c) $(PROTOCOL_SOURCES)
 SHIM_HEADERS := $(wildcard shim/*.h) $(PROTOCOL_HEADERS)
 

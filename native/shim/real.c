@@ -12,8 +12,16 @@ extern void *dlsym(void *, const char *) __attribute__((weak));
  * libc has it, and a search that succeeds clears the message.
  */
 #define RESOLVE(name, type, parameters) *(void **)&real.name = dlsym(NEXT, #name);
+#define RESOLVE_ELF(name, type, parameters) *(void **)&real.name = elf_next(#name);
+
+void real_resolve_elf(void) {
+  REAL_FUNCTIONS(RESOLVE_ELF)
+}
 
 void real_resolve(void) {
-  if (&dlsym == NULL) return;
+  if (&dlsym == NULL) {
+    real_resolve_elf();
+    return;
+  }
   REAL_FUNCTIONS(RESOLVE)
 }

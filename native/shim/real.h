@@ -65,6 +65,9 @@ struct real {
 extern struct real real;
 
 void real_resolve(void);
+/* The same without dlsym. */
+void real_resolve_elf(void);
+void *elf_next(const char *name);
 
 extern int *__errno_location(void);
 #define shim_errno (*__errno_location())

@@ -33,6 +33,7 @@ describe("libauditshim.so", () => {
       "GLOBAL memcmp",
       "GLOBAL memcpy",
       "GLOBAL memset",
+      "WEAK _r_debug",
       "WEAK dlsym",
       "WEAK environ"
     ])

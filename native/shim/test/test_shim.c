@@ -162,6 +162,19 @@ static void test_complete(void) {
   CHECK(seen_count == 2);
 }
 
+/* Both ways to find the real functions find the same ones. */
+static void test_real(void) {
+  struct real by_dlsym;
+  real_resolve();
+  memcpy(&by_dlsym, &real, sizeof real);
+  real_resolve_elf();
+  CHECK(real.execve != NULL && real.fopen != NULL && real.posix_spawn != NULL && real.openat != NULL);
+#define SAME(name, type, parameters) CHECK(real.name == by_dlsym.name);
+  REAL_FUNCTIONS(SAME)
+  CHECK(elf_next("no_such_function") == NULL);
+  memcpy(&real, &by_dlsym, sizeof real);
+}
+
 /* ------------------------------------------------------------------------------------------------ hooks */
 
 static int listener;
@@ -256,6 +269,7 @@ int main(void) {
   test_endpoint();
   test_memory();
   test_shown();
+  test_real();
   test_hooks();
   test_complete();
   for (size_t at = 0; at < seen_count; at++) free(seen[at]);
