@@ -5,7 +5,6 @@
  * @module
  */
 import { type ChildProcess, fork } from "node:child_process"
-import { once } from "node:events"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Programs from "./Programs.ts"
@@ -24,13 +23,13 @@ export interface Capture {
   readonly close: () => void
 }
 
-/** One answer of the reader, which dies only when something is wrong with it. */
-const answerOf = async (reader: ChildProcess): Promise<unknown> => {
-  const ended = once(reader, "exit").then(([status]) => {
-    throw new Error(`the reader ended with ${String(status)}`)
-  })
-  const answer = await Promise.race([once(reader, "message"), ended])
-  return answer[0]
+/** Asks for the reader's next message; it dies only when something is wrong with it. */
+const listenTo = (reader: ChildProcess): (() => Promise<unknown>) => {
+  let waiting: { readonly resolve: (message: unknown) => void; readonly reject: (error: Error) => void } | undefined
+  reader.on("message", (message) => waiting?.resolve(message))
+  reader.on("error", (error) => waiting?.reject(error))
+  reader.on("exit", (status) => waiting?.reject(new Error(`the reader ended with ${status}`)))
+  return () => new Promise((resolve, reject) => (waiting = { resolve, reject }))
 }
 
 /** Starts the reader. `directory` is private and has a short path. */
@@ -38,7 +37,8 @@ export const open = async (directory: string): Promise<Capture> => {
   const { launcher, shim } = Programs.native()
   const socket = Path.join(directory, "audit.sock")
   const reader = fork(await Programs.bundle("captureReader"), [socket], { execArgv: [] })
-  await answerOf(reader)
+  const next = listenTo(reader)
+  await next()
   let secrets = 0
   const secretFile = () => {
     const path = Path.join(directory, `secret-${secrets++}`)
@@ -56,7 +56,7 @@ export const open = async (directory: string): Promise<Capture> => {
       return [...(mode === "strace" ? strace : ours(mode)), ...command]
     },
     events: async () => {
-      const answer = answerOf(reader)
+      const answer = next()
       reader.send("events")
       return Number(await answer)
     },
