@@ -1,0 +1,48 @@
+# Every way in which Perl starts a program, opens a file and connects.
+use strict;
+use warnings;
+use File::Temp ();
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use IPC::Open3;
+
+$| = 1;
+system "echo", "system with a list";
+system "echo system with a shell | cat";
+print `echo backticks`;
+print qx{cat missing 2>/dev/null} || "nothing\n";
+open my $out, ">", "written" or die;
+print $out "x\n";
+close $out;
+open $out, ">>", "written" or die;
+print $out "y\n";
+close $out;
+open my $both, "+<", "written" or die;
+print scalar <$both>;
+open my $from, "-|", "cat", "written" or die;
+print <$from>;
+close $from;
+open my $to, "|-", "cat >piped" or die;
+print $to "piped\n";
+close $to;
+open my $memory, "<", \"in memory\n";
+print <$memory>;
+my $pid = open3(my $in, my $o, undef, "cat");
+print $in "open3\n";
+close $in;
+print <$o>;
+waitpid $pid, 0;
+my $temporary = File::Temp->new;
+print $temporary "t";
+sysopen my $raw, "sys", 0102 or die;
+opendir my $directory, "." or die;
+print join(" ", sort grep { /^[a-z]/ } readdir $directory), "\n";
+my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ENV{TRUTH_HTTP}) or die;
+print $socket "GET /perl HTTP/1.0\r\n\r\n";
+my @lines = <$socket>;
+print $lines[-1];
+IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ENV{TRUTH_CLOSED}) and die;
+IO::Socket::UNIX->new($ENV{TRUTH_UNIX}) or die;
+if (my $child = fork) { waitpid $child, 0; print $? >> 8, "\n" } else { exec "/no/such/program" or exit 4 }
+do "./written" if 0;
+exec "echo", "exec";
