@@ -49,24 +49,16 @@ struct unix_address {
   char path[108];
 };
 
-/* A path that is too long for an address is reached through a descriptor of its folder. */
-static int unix_address_make(struct unix_address *address, int *folder) {
+/* A path that is too long for an address is reached through a descriptor of its folder (of up to 511 bytes). */
+NO_INLINE static int unix_address_make_long(struct unix_address *address, int *folder) {
+  static const char descriptors[] = "/proc/self/fd/";
   const char *path = settings.endpoint.path;
   size_t length = text_length(path);
-  memset(address, 0, sizeof *address);
-  address->family = 1;
-  if (length < sizeof address->path) {
-    memcpy(address->path, path, length);
-    return 1;
-  }
-  static const char descriptors[] = "/proc/self/fd/";
-  size_t base = length;
-  while (path[base - 1] != '/') base--;
   size_t at = sizeof descriptors - 1;
-  if (length - base + at + 12 > sizeof address->path) return 0;
-  /* The folder's own path: the slash becomes the end, in a copy. */
+  size_t base = length;
   char name[512];
-  if (base > sizeof name) return 0;
+  while (path[base - 1] != '/') base--;
+  if (base > sizeof name || length - base + at + 12 > sizeof address->path) return 0;
   memcpy(name, path, base);
   name[base - 1] = '\0';
   const long path_only = 010000000 | 02000000;
@@ -81,6 +73,15 @@ static int unix_address_make(struct unix_address *address, int *folder) {
   while (count > 0) address->path[at++] = digits[--count];
   address->path[at++] = '/';
   memcpy(address->path + at, path + base, length - base);
+  return 1;
+}
+
+static int unix_address_make(struct unix_address *address, int *folder) {
+  size_t length = text_length(settings.endpoint.path);
+  memset(address, 0, sizeof *address);
+  address->family = 1;
+  if (length >= sizeof address->path) return unix_address_make_long(address, folder);
+  memcpy(address->path, settings.endpoint.path, length);
   return 1;
 }
 

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Fs from "node:fs"
 import * as Net from "node:net"
 import * as Path from "node:path"
 import { onTestFinished, type TestContext } from "vitest"
@@ -213,6 +214,19 @@ describe("what is sent", () => {
     const last = Shim.execs(await receiver.events()).at(-1)
     assert.deepInclude(last, { argc: 2, truncated: true })
     assert.include((last?.env ?? []).map(Shim.plain), "AUDIT_ENDPOINT")
+  })
+
+  it("goes to a socket whose path is longer than an address can hold", async (context) => {
+    const guest = Shim.compile(context)
+    const folder = Path.join(Cli.scratch(), "f".repeat(150))
+    const short = Path.join(Cli.scratch(), "short")
+    Fs.mkdirSync(folder)
+    Fs.symlinkSync(folder, short)
+    const receiver = await Shim.receive({ path: Path.join(short, "audit.sock") })
+    const env = Shim.environment(`unix://${Path.join(folder, "audit.sock")}`)
+    assert.strictEqual((await Shim.run([guest, "flood", "0", "0", "0"], env)).status, 0)
+    assert.strictEqual((await Shim.run([guest, "altstack"], env)).status, 0)
+    assert.strictEqual(Shim.opens(await receiver.events()).length, 2)
   })
 
   it("goes over TCP after the token, whole lines from threads and processes", async (context) => {
