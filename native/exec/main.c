@@ -34,6 +34,7 @@ static const char usage[] =
     "  --protect PID                      the guest may not signal, trace or limit it\n"
     "  --own-group                        the guest leads a process group\n"
     "  --keep-going                       go on when the audit channel is gone\n"
+    "  --no-fallback                      start nothing where less than --record can be had\n"
     "  --quiet                            do not say that the audit channel was closed\n"
     "In patterns * matches slashes too. Denials of execs and opens are advisory, those of connects hold.\n";
 

@@ -133,6 +133,7 @@ const char *observe(struct observation *observation, struct supervisor *supervis
     add_reason(observation, "there is no shim either: only console, start and exit are recorded");
     observation->mode = RECORD_NONE;
   }
+  if (options->no_fallback && observation->mode != options->record) return observation->reasons[0];
   if (options->record != RECORD_NONE) refuse_only(observation, &plan, launch);
   return NULL;
 }

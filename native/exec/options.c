@@ -112,6 +112,7 @@ static int take(const struct parser *parser, const char *name, const char *value
 static int take_switch(struct options *options, const char *name) {
   if (strcmp(name, "--own-group") == 0) options->own_group = true;
   else if (strcmp(name, "--keep-going") == 0) options->keep_going = true;
+  else if (strcmp(name, "--no-fallback") == 0) options->no_fallback = true;
   else if (strcmp(name, "--quiet") == 0) options->quiet = true;
   else return 1;
   return 0;

@@ -25,6 +25,7 @@ struct options {
   bool closed;                /* the shim fails calls that it cannot report */
   bool keep_going;            /* an audit channel that is gone does not end the guest */
   bool own_group;
+  bool no_fallback; /* what --record says, or nothing */
   bool quiet; /* who closes the audit channel says so itself */
   struct rules rules;
   pid_t protect[MAX_PROTECTED_OPTIONS];

@@ -30,31 +30,39 @@ int reaper_signals(sigset_t *before) {
 
 /* ------------------------------------------------------------------------------------------------ terminal */
 
-/* Makes a group the one that reads the terminal, if there is one. */
-static void give_terminal(pid_t group) {
+/* Hands the terminal, if there is one and `from` has it, to another group. False when it was not so. */
+static bool pass_terminal(pid_t from, pid_t to) {
   int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-  if (terminal < 0) return;
-  tcsetpgrp(terminal, group); /* SIGTTOU is blocked */
+  if (terminal < 0) return false;
+  bool had = tcgetpgrp(terminal) == from;
+  if (had && from != to) tcsetpgrp(terminal, to); /* SIGTTOU is blocked */
   close(terminal);
+  return had;
 }
 
-/* Whether somebody would notice that we are stopped, and continue us. */
-static bool may_stop(void) {
-  return getpid() != 1 && getsid(0) != getpid();
+/* Stops us, or our whole group, unless the kernel sees that nobody could continue us (an orphaned group; PID 1). */
+static void stop_ourselves(pid_t whom) {
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTSTP);
+  kill(whom, SIGTSTP);
+  sigprocmask(SIG_UNBLOCK, &stop, NULL);
+  sigprocmask(SIG_BLOCK, &stop, NULL);
 }
 
 /*
- * The guest was stopped. In our own group, whoever stopped it stopped those who wait for it as well. In a group of its
- * own, nobody but us knows: we stop too, or, where nobody could continue us, let it go on.
+ * The guest was stopped in front of the terminal: whoever started us has to notice, so we stop as well, and so does our
+ * group, unless the terminal has told it already. What was stopped for nobody goes on at once.
  */
-static void on_stopped(const struct reaper *reaper, int signal) {
-  if (!reaper->own_group || (signal != SIGTSTP && signal != SIGTTIN && signal != SIGTTOU)) return;
-  if (may_stop()) {
-    give_terminal(getpgrp());
-    kill(getpid(), SIGSTOP);
-  }
-  give_terminal(reaper->guest);
-  kill(-reaper->guest, SIGCONT);
+static void on_stopped(struct reaper *reaper, int signal) {
+  pid_t guest_group = reaper->own_group ? reaper->guest : getpgrp();
+  bool told = reaper->terminal_stopped;
+  reaper->terminal_stopped = false;
+  if (signal != SIGTSTP && signal != SIGTTIN && signal != SIGTTOU) return;
+  if (!pass_terminal(guest_group, getpgrp())) return;
+  stop_ourselves(told && !reaper->own_group ? getpid() : 0);
+  if (reaper->own_group) pass_terminal(getpgrp(), reaper->guest);
+  kill(reaper->own_group ? -reaper->guest : reaper->guest, SIGCONT);
 }
 
 /* ------------------------------------------------------------------------------------------------ signals */
@@ -78,14 +86,15 @@ static bool is_for_guest(const struct reaper *reaper, const struct signalfd_sigi
 }
 
 /* Sends to the guest's group where it has one. Returns whether somebody asked for its end. */
-static bool pass_signals(const struct reaper *reaper) {
+static bool pass_signals(struct reaper *reaper) {
   struct signalfd_siginfo info;
   bool end = false;
   while (read(reaper->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-    if (!is_for_guest(reaper, &info)) continue;
+    if (info.ssi_signo == SIGTSTP && info.ssi_code == SI_KERNEL) reaper->terminal_stopped = true;
+    if (info.ssi_pid == (uint32_t)getpid() || !is_for_guest(reaper, &info)) continue;
     if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGHUP) end = true;
     if (reaper->ended) continue;
-    if (info.ssi_signo == SIGCONT && reaper->own_group) give_terminal(reaper->guest);
+    if (info.ssi_signo == SIGCONT && reaper->own_group) pass_terminal(getpgrp(), reaper->guest);
     kill(reaper->own_group ? -reaper->guest : reaper->guest, (int)info.ssi_signo);
   }
   return end;
@@ -107,6 +116,7 @@ static bool reap(struct reaper *reaper) {
     }
     reaper->ended = true;
     reaper->status = status;
+    if (reaper->own_group) pass_terminal(child, getpgrp());
     report_exit(reaper->draft, child, status, &usage);
   }
 }
@@ -124,10 +134,10 @@ static bool sleep_until_something(struct reaper *reaper, int timeout_ms) {
 
 bool reaper_wait(struct reaper *reaper) {
   for (;;) {
+    pass_signals(reaper); /* first: tells who has stopped the guest */
     reap(reaper);
     if (reaper->ended) return true;
     if (!sleep_until_something(reaper, -1)) return false;
-    pass_signals(reaper);
   }
 }
 

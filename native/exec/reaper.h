@@ -14,8 +14,9 @@ struct reaper {
   int channel;     /* -1: none is watched */
   int signals;     /* a signalfd of all that can be blocked */
   struct draft *draft;
-  bool ended; /* the guest's main process has */
-  int status; /* of wait(2) */
+  bool terminal_stopped; /* the terminal has told our group to stop */
+  bool ended;            /* the guest's main process has */
+  int status;            /* of wait(2) */
 };
 
 /* A signalfd of everything, which is to be blocked. -1: errno says why. */

@@ -28,10 +28,11 @@ static int parse(char **arguments) {
 static void reads_everything(void) {
   CHECK(PARSE(NEEDED, "--agent", "a", "--record=full", "--shim", "/lib/s.so", "--mode", "closed", "--deny-exec", "/x",
               "--deny-open=/y:w", "--deny-connect", "10.0.0.0/8:80", "--protect", "7", "--protect=8", "--own-group",
-              "--keep-going", "--", "ls", "--", "-l") == 0);
+              "--keep-going", "--no-fallback", "--quiet", "--", "ls", "--", "-l") == 0);
   CHECK(strcmp(options.endpoint, "unix:///s") == 0 && strcmp(options.guest_endpoint, "unix:///s") == 0);
   CHECK(strcmp(options.session, "run_1") == 0 && strcmp(options.agent, "a") == 0);
   CHECK(options.record == RECORD_FULL && options.closed && options.own_group && options.keep_going);
+  CHECK(options.no_fallback && options.quiet);
   CHECK(options.secret_fd == 3 && options.secret_file == NULL);
   CHECK(options.rules.exec_count == 1 && options.rules.open_count == 1 && options.rules.connect_count == 1);
   CHECK(options.protect_count == 2 && options.protect[1] == 8);
