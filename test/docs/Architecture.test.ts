@@ -20,7 +20,7 @@ describe("docs/architecture.md", () => {
     )
     for (const [port, layers] of rows) {
       const found = Pages.filesBelow("src/layers", ".ts").filter((file) =>
-        new RegExp(`^src/layers/${port}(?:File|Local|Memory|Process|Sqlite)\\.ts$`).test(file)
+        new RegExp(`^src/layers/${port}(?:File|Local|Memory|Native|Process|Sqlite|Tcp|Unix)\\.ts$`).test(file)
       )
       assert.sameMembers(
         found,
