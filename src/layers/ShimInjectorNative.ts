@@ -95,6 +95,7 @@ const argsOf = (
   "--record",
   mode,
   "--quiet",
+  ...(request.record === "auto" ? [] : ["--no-fallback"]),
   ...(separators.test(shim) ? [] : ["--shim", shim]),
   ...(request.onAuditFailure === "continue" ? ["--mode", "open", "--keep-going"] : ["--mode", "closed"]),
   ...flags("--protect", request.protect.map(String)),

@@ -23,6 +23,7 @@ export interface GuestEnd {
 const maxDrain = "30 seconds"
 
 const drainTimedOut = { message: `the collector did not store what it had received within ${maxDrain}` }
+const notBegun = { message: "the supervisor did not start the command, and said why" }
 const untold = {
   message: "the supervisor ended before it told how the command ended; what the command did last may not be recorded"
 }
@@ -47,8 +48,10 @@ export const of = ({ listening }: GuestRecorder, exit: ExitStatus, reason: Reaso
     const data: Jcs.JsonObject = { collected: { ...counts } }
     const own = reason === "exit" || reason === "signal"
     if (told === undefined) {
-      const failure = drained._tag === "Left" ? drained.left : untold
-      return { reason: own ? "audit-failure" : reason, signal: exit.signal, failure, data }
+      const hasBegun = yield* watch.hasBegun
+      const failure = drained._tag === "Left" ? drained.left : hasBegun ? untold : notBegun
+      const why: Reason = hasBegun ? "audit-failure" : "not-started"
+      return { reason: own ? why : reason, signal: exit.signal, failure, data }
     }
     const signal = (told.signal === undefined ? undefined : LocalGuest.signalName(told.signal)) ?? null
     const ending = told.signal === undefined ? "exit" : "signal"

@@ -25,6 +25,8 @@ export interface RunnerWatch {
   readonly store: AuditStore["Type"]
   /** Completes when the guest is about to begin. */
   readonly supervised: Effect.Effect<Supervised>
+  /** Whether the guest has begun, or is about to. */
+  readonly hasBegun: Effect.Effect<boolean>
   /** How the main process ended, as far as it was told. */
   readonly end: Effect.Effect<{ readonly signal: number | undefined } | undefined>
 }
@@ -71,5 +73,10 @@ export const make = (store: AuditStore["Type"]): Effect.Effect<RunnerWatch> =>
         return taken
       }
     }
-    return { store: watched, supervised: Deferred.await(supervised), end: Effect.sync(() => end) }
+    return {
+      store: watched,
+      supervised: Deferred.await(supervised),
+      hasBegun: Effect.sync(() => main !== undefined),
+      end: Effect.sync(() => end)
+    }
   })

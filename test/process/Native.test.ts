@@ -101,6 +101,20 @@ describe("agent run records what the command does", { timeout: 120_000 }, () => 
     await assertIntact(home)
   })
 
+  it("programs of another user, who cannot reach the socket: nothing is missed, and nothing fails", async (context) => {
+    Native.needed(context)
+    if (!Cli.isRoot) Native.without(context, "only root can become another user")
+    const home = Cli.newHome()
+    const run = await Cli.agent(["run", "-q", "--", "setpriv", "--reuid=65534", "cat", "/etc/hostname"], {
+      home,
+      cwd: "/"
+    })
+    assert.deepStrictEqual([run.status, run.stderr], [0, ""])
+    assert.deepStrictEqual(Native.openers(logOf(home), "/etc/hostname", "read"), ["runner"])
+    assert.isFalse(logOf(home).some(({ type }) => type === "drop"))
+    await assertIntact(home)
+  })
+
   it("connects, with the address that was meant", async (context) => {
     Native.needed(context)
     const home = Cli.newHome()

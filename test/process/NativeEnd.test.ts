@@ -95,6 +95,39 @@ describe("the end of a supervised command", { timeout: 120_000 }, () => {
   })
 })
 
+describe("a run within a run, where the kernel allows one supervisor", { timeout: 120_000 }, () => {
+  const within = (flags: ReadonlyArray<string>, home: string) => {
+    const inner = [process.execPath, Cli.agentPath, "run", ...flags, "--", "echo", "hello"]
+    return Cli.agent(["run", "-q", "--", ...inner], { home, env: { TMPDIR: Cli.scratch() } })
+  }
+
+  it("goes on with the library alone, and says so", async (context) => {
+    Native.needed(context)
+    const home = Cli.newHome()
+    const { status, stderr, stdout } = await within(["-q"], home)
+    assert.deepStrictEqual([status, stdout], [0, "hello\n"])
+    assert.match(
+      stderr,
+      /^agent: [^\n]*of its dynamic programs are recorded \(shim\): [^\n]*another supervisor listens[^\n]*\n$/
+    )
+    for (const run of Cli.runsOf(home)) {
+      assert.strictEqual((await Cli.audit([run.slice(run.lastIndexOf("/") + 1)], { home })).report.verdict, "INTACT")
+    }
+  })
+
+  it.for([
+    ["--record", "hybrid"],
+    ["--record", "full"],
+    ["--deny-exec", "/bin/ls"]
+  ])("starts nothing with %s, which cannot be had", async (flags, context) => {
+    Native.needed(context)
+    const { status, stderr, stdout } = await within(["-q", ...flags], Cli.newHome())
+    assert.deepStrictEqual([status, stdout], [125, ""])
+    assert.match(stderr, /^agent-exec: [^\n]*seccomp notification is not available/)
+    assert.match(stderr, /\nagent: run_[0-9a-f]{12} [^\n]*the supervisor did not start the command, and said why\n$/)
+  })
+})
+
 describe("the command cannot reach the recorder", { timeout: 120_000 }, () => {
   it("neither signals nor stops agent or the supervisor", async (context) => {
     Native.needed(context)
