@@ -95,12 +95,13 @@ describe("the end of a supervised command", { timeout: 120_000 }, () => {
   })
 })
 
-describe("a run within a run, where the kernel allows one supervisor", { timeout: 120_000 }, () => {
-  const within = (flags: ReadonlyArray<string>, home: string) => {
-    const inner = [process.execPath, Cli.agentPath, "run", ...flags, "--", "echo", "hello"]
-    return Cli.agent(["run", "-q", "--", ...inner], { home, env: { TMPDIR: Cli.scratch() } })
-  }
+/** `agent run FLAGS -- echo hello` as the command of another run. */
+const within = (flags: ReadonlyArray<string>, home: string) => {
+  const inner = [process.execPath, Cli.agentPath, "run", ...flags, "--", "echo", "hello"]
+  return Cli.agent(["run", "-q", "--", ...inner], { home, env: { TMPDIR: Cli.scratch() } })
+}
 
+describe("a run within a run, where the kernel allows one supervisor", { timeout: 120_000 }, () => {
   it("goes on with the library alone, and says so", async (context) => {
     Native.needed(context)
     const home = Cli.newHome()
