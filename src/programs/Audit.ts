@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect"
+import * as Fs from "node:fs"
 import { unreadable } from "../domain/BundleVerifier.ts"
 import type * as Verdict from "../domain/Verdict.ts"
 import type * as VerifyOptions from "../domain/VerifyOptions.ts"
@@ -70,5 +71,29 @@ export const auditRun = Effect.fn("Audit.auditRun")(function* (
   return { ...report, findings: [finding, ...report.findings] }
 })
 
-/** Checks a bundle. */
-export const auditFile = VerifyBundle.verifyFile
+/** First bytes of every SQLite database (https://www.sqlite.org/fileformat.html, section 1.3.1). */
+const databaseMagic = Buffer.from("SQLite format 3\0")
+
+/** Whether the file is a database, by its first bytes. What cannot be looked at is left to who reads it. */
+const isDatabase = (path: string): boolean => {
+  if (!Fs.statSync(path, { throwIfNoEntry: false })?.isFile()) return false
+  const head = Buffer.alloc(databaseMagic.length)
+  try {
+    const file = Fs.openSync(path, "r")
+    try {
+      return Fs.readSync(file, head, 0, head.length, 0) === head.length && head.equals(databaseMagic)
+    } finally {
+      Fs.closeSync(file)
+    }
+  } catch {
+    return false
+  }
+}
+
+/** Checks a bundle, or an audit.db from anywhere. */
+export const auditFile = (path: string, options: VerifyOptions.VerifyOptions, settings: VerifyIo.Settings = {}) =>
+  Effect.suspend(() =>
+    isDatabase(path)
+      ? VerifyDatabase.verifyFile(path, options, settings)
+      : VerifyBundle.verifyFile(path, options, settings)
+  )

@@ -32,7 +32,11 @@ const repeated = (name: string, pseudo: string, description: string) =>
   Options.text(name).pipe(Options.withPseudoName(pseudo), Options.withDescription(description), Options.repeated)
 
 const options = {
-  verify: optional("verify", "file", "Check an exported bundle instead of a run of this home ('-': standard input)"),
+  verify: optional(
+    "verify",
+    "file",
+    "Check an exported bundle ('-': standard input), or an audit.db from anywhere, instead of a run of this home"
+  ),
   policy: optional("policy", "file", "Trust the logs and witnesses of this policy file (C2SP tlog-policy), or a vkey"),
   known: repeated("known", "note", "A checkpoint that you kept: the log must contain it"),
   expected: optional("run", "id", "The log must be of this run"),
