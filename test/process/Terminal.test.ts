@@ -166,6 +166,18 @@ describe("agent run on a terminal", { timeout: 120_000 }, () => {
     await assertIntact(home)
   })
 
+  it("a Ctrl-Z to a command that is no shell, and that nobody could continue, does not hang it", async () => {
+    const home = Cli.newHome()
+    const script = "echo ready; sleep 1; stty size; read key; echo got $key; exit 3"
+    const played = await onTerminal(
+      home,
+      ["sh", "-c", script],
+      [{ expect: "ready" }, { send: "\u001a" }, { expect: "30 100" }, { send: "word\r" }, { expect: "got word" }]
+    )
+    assert.deepStrictEqual([played.status, played.restored], [3, true])
+    await assertIntact(home)
+  })
+
   it("puts the terminal's modes back when agent is ended by a signal", async () => {
     const home = Cli.newHome()
     const script = `${parent}; stty raw -echo; printf 'ready'; exec sleep 300`
