@@ -59,8 +59,9 @@ static void on_stopped(struct reaper *reaper, int signal) {
   bool told = reaper->terminal_stopped;
   reaper->terminal_stopped = false;
   if (signal != SIGTSTP && signal != SIGTTIN && signal != SIGTTOU) return;
-  if (!pass_terminal(guest_group, getpgrp())) return;
-  stop_ourselves(told && !reaper->own_group ? getpid() : 0);
+  /* A shell may have given the terminal to our group after the guest had taken it. */
+  if (!pass_terminal(guest_group, getpgrp()) && !pass_terminal(getpgrp(), getpgrp())) return;
+  stop_ourselves(told ? getpid() : 0);
   if (reaper->own_group) pass_terminal(getpgrp(), reaper->guest);
   kill(reaper->own_group ? -reaper->guest : reaper->guest, SIGCONT);
 }

@@ -59,20 +59,20 @@ export interface Running {
   readonly printed: (pattern: RegExp) => Promise<RegExpExecArray>
 }
 
-export const start = (command: ReadonlyArray<string>, options: Options): Running => {
+/** The whole command line of agent-exec, with a secret of its own. */
+export const invocation = (command: ReadonlyArray<string>, options: Options) => {
   const secret = randomBytes(32).toString("hex")
   const secretFile = Path.join(Cli.scratch(), "secret")
   Fs.chmodSync(Path.dirname(secretFile), 0o777)
   Fs.writeFileSync(secretFile, `${secret}\n`, { mode: 0o644 })
   const own = ["--endpoint", options.endpoint, "--secret-file", secretFile, "--session", Shim.session]
-  const [file = "", ...args] = [
-    ...(options.through ?? []),
-    agentExec,
-    ...own,
-    ...(options.args ?? []),
-    "--",
-    ...command
-  ]
+  const argv = [...(options.through ?? []), agentExec, ...own, ...(options.args ?? []), "--", ...command]
+  return { secret, secretFile, argv }
+}
+
+export const start = (command: ReadonlyArray<string>, options: Options): Running => {
+  const { argv, secret, secretFile } = invocation(command, options)
+  const [file = "", ...args] = argv
   const env = { PATH: "/usr/local/bin:/usr/bin:/bin", ...options.env }
   const child = spawn(file, args, { env, cwd: options.cwd ?? "/", stdio: ["ignore", "pipe", "pipe"] })
   const out = { stdout: "", stderr: "" }
