@@ -7,6 +7,7 @@ import * as Compare from "./Compare.ts"
 import type * as Coverage from "./Coverage.ts"
 import * as Guest from "./Guest.ts"
 import * as Seen from "./Seen.ts"
+import type * as Undisturbed from "./Undisturbed.ts"
 
 const cell = (numbers: Readonly<Record<Seen.Kind, number>>): string =>
   Seen.kinds.map((kind) => numbers[kind]).join(" / ")
@@ -57,3 +58,17 @@ export const reasons = (results: ReadonlyArray<Coverage.Result>): ReadonlyArray<
       ])
     )
   )
+
+const projectColumns = ["program", "what", "bare", ...Guest.modes]
+
+export const undisturbedHead: ReadonlyArray<string> = [line(projectColumns), line(projectColumns.map(() => "---"))]
+
+export const undisturbedRow = ({ project, runs }: Undisturbed.Result): string =>
+  line([
+    project.name,
+    project.about,
+    ...runs.map(({ mode, same, seconds }) => {
+      const time = `${seconds.toFixed(1)} s`
+      return mode === "bare" ? time : `${same ? "same" : "DIFFERENT"}, ${time}`
+    })
+  ])

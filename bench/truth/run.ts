@@ -1,6 +1,11 @@
 /**
  * `npm run ground-truth -- coverage [NAME…]`: runs the workloads under strace and in each mode and prints, as the table of
- * docs/coverage.md, what each mode missed. Exits 1 when a promise of that page is broken.
+ * docs/coverage.md, what each mode missed (TRUTH_VERBOSE=1: and every key of it).
+ *
+ * `npm run ground-truth -- undisturbed [NAME…]`: runs real projects bare and in each mode, and prints whether they did the
+ * same.
+ *
+ * Both exit 1 when a promise of that page is broken, or when something that they need is not installed.
  *
  * @module
  */
@@ -13,6 +18,7 @@ import * as Guest from "./Guest.ts"
 import * as Loopback from "./Loopback.ts"
 import * as Programs from "./Programs.ts"
 import * as Table from "./Table.ts"
+import * as Undisturbed from "./Undisturbed.ts"
 import { workloads } from "./Workloads.ts"
 
 const print = (line: string) => process.stdout.write(`${line}\n`)
@@ -26,15 +32,34 @@ const isThere = (command: string): boolean => {
   }
 }
 
-const coverage = async (names: ReadonlyArray<string>): Promise<void> => {
-  const chosen = workloads.filter(({ name }) => names.length === 0 || names.includes(name))
-  const missing = ["strace", ...new Set(chosen.flatMap(({ needs }) => needs))].filter((command) => !isThere(command))
-  if (chosen.length === 0 || missing.length > 0) {
-    throw new Error(
-      chosen.length === 0 ? `no workload is called ${names.join(" ")}` : `not installed: ${missing.join(" ")}`
-    )
-  }
-  const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "agentops-truth-"))
+/** Refuses names that do not exist, and machines on which something is not installed. */
+const choose = <A extends { readonly name: string; readonly needs: ReadonlyArray<string> }>(
+  all: ReadonlyArray<A>,
+  names: ReadonlyArray<string>,
+  always: ReadonlyArray<string>
+): ReadonlyArray<A> => {
+  const unknown = names.filter((name) => !all.some((one) => one.name === name))
+  if (unknown.length > 0)
+    throw new Error(`there is no ${unknown.join(", ")}; there are: ${all.map(({ name }) => name).join(", ")}`)
+  const chosen = all.filter(({ name }) => names.length === 0 || names.includes(name))
+  const missing = [...new Set([...always, ...chosen.flatMap(({ needs }) => needs)])].filter(
+    (command) => !isThere(command)
+  )
+  if (missing.length > 0) throw new Error(`not installed: ${missing.join(", ")}`)
+  return chosen
+}
+
+const say = (
+  results: ReadonlyArray<{ readonly broken: ReadonlyArray<string> }>,
+  names: ReadonlyArray<string>
+): void => {
+  const broken = results.flatMap((result, at) => result.broken.map((line) => `${names[at]}: ${line}`))
+  for (const line of broken) print(`BROKEN: ${line}`)
+  if (broken.length > 0) process.exitCode = 1
+}
+
+const coverage = async (root: string, names: ReadonlyArray<string>): Promise<void> => {
+  const chosen = choose(workloads, names, ["strace"])
   const loopback = await Loopback.start(Path.join(root, "loopback.sock"))
   try {
     Programs.build(Path.join(root, "programs"))
@@ -47,19 +72,44 @@ const coverage = async (names: ReadonlyArray<string>): Promise<void> => {
       print(Table.row(result))
     }
     print(Table.foot(results))
-    const broken = results.flatMap(({ broken, workload }) => broken.map((line) => `${workload.name}: ${line}`))
     if (process.env["TRUTH_VERBOSE"] !== undefined) for (const line of Table.reasons(results)) print(line)
-    for (const line of broken) print(`BROKEN: ${line}`)
-    if (broken.length > 0) process.exitCode = 1
+    say(
+      results,
+      results.map(({ workload }) => workload.name)
+    )
   } finally {
     await loopback.close()
-    Fs.rmSync(root, { recursive: true, force: true, maxRetries: 3 })
   }
 }
 
+const undisturbed = async (root: string, names: ReadonlyArray<string>): Promise<void> => {
+  const chosen = choose(Undisturbed.projects, names, [])
+  const results: Array<Undisturbed.Result> = []
+  for (const line of Table.undisturbedHead) print(line)
+  for (const project of chosen) {
+    const result = await Undisturbed.measure(root, project)
+    results.push(result)
+    print(Table.undisturbedRow(result))
+  }
+  say(
+    results,
+    results.map(({ project }) => project.name)
+  )
+}
+
 const [what, ...names] = process.argv.slice(2)
-if (what === "coverage") await coverage(names)
-else {
-  print("usage: npm run ground-truth -- coverage [NAME...]")
+const program = what === "coverage" ? coverage : what === "undisturbed" ? undisturbed : undefined
+if (program === undefined) {
+  print("usage: npm run ground-truth -- coverage|undisturbed [NAME...]")
   process.exitCode = 2
+} else {
+  const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "agentops-truth-"))
+  try {
+    await program(root, names)
+  } catch (error) {
+    print(error instanceof Error ? error.message : String(error))
+    process.exitCode = 1
+  } finally {
+    Fs.rmSync(root, { recursive: true, force: true, maxRetries: 3 })
+  }
 }

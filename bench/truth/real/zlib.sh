@@ -1,0 +1,6 @@
+# zlib: configure, build with four jobs, and its tests.
+set -eu
+cd source
+./configure
+make -s -j4
+make test
