@@ -34,6 +34,8 @@ static ssize_t read_request(const struct call *call, struct open_request *reques
   uint64_t path = args[1];
   ssize_t outcome = 0;
   request->dirfd = (int)args[0];
+  request->flags = 0;
+  request->mode = 0;
   if (call->data->nr == SYSCALL_OPENAT2) {
     outcome = read_openat2(call, request);
   } else if (call->data->nr == __NR_openat) {
