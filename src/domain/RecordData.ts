@@ -7,9 +7,14 @@
  *
  * @module
  */
+import * as Brand from "effect/Brand"
 import * as Either from "effect/Either"
 import * as Entry from "./Entry.ts"
 import * as Jcs from "./Jcs.ts"
+
+/** What `encode` says of some data. Only made in `src/domain`, where that is known of a text. */
+export type Canonical = string & Brand.Brand<"Canonical">
+export const Canonical = Brand.nominal<Canonical>()
 
 const names = /^[A-Za-z0-9_.$-]{1,64}$/
 /** Names that were found valid. Bounded: a hostile sender invents names. */

@@ -48,9 +48,13 @@ type Message =
 /** Rotations that wait while batches do. */
 const maxRotations = 16
 
+const dataOf = ({ data }: AuditRecord): string =>
+  Either.getOrElse(RecordData.encode(data), () => JSON.stringify(RecordData.fitObject(data)))
+
 /** One line, with its LF. */
-const lineOf = ({ data, source, type }: AuditRecord, ts: string): string => {
-  const text = Either.getOrElse(RecordData.encode(data), () => JSON.stringify(RecordData.fitObject(data)))
+const lineOf = (record: AuditRecord, ts: string): string => {
+  const { source, type } = record
+  const text = record.canonical ?? dataOf(record)
   return `{"ts":"${ts}","source":"${source}","type":"${type}","data":${text}}\n`
 }
 

@@ -81,7 +81,7 @@ export const controlData = (data: unknown): string => {
 const prepareOne = (record: AuditRecord, awaited: boolean): Prepared => {
   const { source, type } = record
   checkNames(type, source)
-  const data = controlData(record.data)
+  const data = record.canonical ?? controlData(record.data)
   const rest = frameBytes + source.length + type.length
   // A UTF-16 unit takes at most three bytes of UTF-8.
   if (data.length * 3 + rest > Entry.maxLeafBytes) {

@@ -12,6 +12,7 @@ import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type * as Jcs from "../domain/Jcs.ts"
+import type * as RecordData from "../domain/RecordData.ts"
 
 /** What a caller wants recorded. The store adds `seq`, `prev` and `ts`. */
 export interface AuditRecord {
@@ -21,6 +22,8 @@ export interface AuditRecord {
   readonly source: string
   /** Obeys format section 2; `RecordData.fit` makes any JSON value obey. */
   readonly data: Jcs.JsonObject
+  /** The canonical text of `data`, from whom already has it: `data` is not looked at then. */
+  readonly canonical?: RecordData.Canonical | undefined
 }
 
 /** Where a durable record stands. */

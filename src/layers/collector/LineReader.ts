@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import * as Protocol from "../../domain/Protocol.ts"
+import * as ProtocolScan from "../../domain/ProtocolScan.ts"
 import type { AuditRecord } from "../../services/AuditStore.ts"
 import type { Refusal } from "./Refusals.ts"
 
@@ -58,7 +59,16 @@ export const read = (bytes: Buffer, channel: Protocol.Channel, session: string, 
     return
   }
   const text = bytes.toString("utf8")
-  for (let from = 0, end = text.indexOf("\n"); end >= 0; from = end + 1, end = text.indexOf("\n", from)) {
+  for (let from = 0; from < text.length;) {
+    const scanned = ProtocolScan.scan(text, from, channel, session)
+    if (scanned !== undefined) {
+      reader.onRecord(scanned)
+      from += scanned.lineUnits
+      continue
+    }
+    const end = text.indexOf("\n", from)
+    if (end < 0) return
     readOne(text.slice(from, end), channel, session, reader)
+    from = end + 1
   }
 }
