@@ -108,7 +108,7 @@ export const run = <E extends { readonly message: string }, R>(
     /** Completes when the run has to stop because it cannot be recorded. */
     const notRecorded: Waited = { reason: "audit-failure", stop: politely }
     const collectorFailed = recorder.listening?.collector.failed ?? Effect.never
-    const untilUnrecorded = Effect.raceAll([store.failed, background, collectorFailed]).pipe(
+    const untilUnrecorded = Effect.raceFirst(Effect.raceFirst(store.failed, collectorFailed), background).pipe(
       Effect.catchAll(unrecorded),
       Effect.zipRight(request.onAuditFailure === "stop" ? Effect.succeed(notRecorded) : Effect.never)
     )

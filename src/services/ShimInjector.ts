@@ -25,7 +25,7 @@ export type RecordMode = "hybrid" | "full" | "shim" | "none"
 /** What a user asks for; `auto` is the best that can be had here. */
 export type AskedMode = "auto" | RecordMode
 
-/** What the guest may not do, in the launcher's own words (docs/protocol.md); answered EPERM and recorded. */
+/** What the guest may not do, in the launcher's own words (agent-exec --help); answered EPERM and recorded. */
 export interface DenyRules {
   /** Absolute paths or glob patterns. */
   readonly exec: ReadonlyArray<string>

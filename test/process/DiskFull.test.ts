@@ -56,44 +56,47 @@ const fill = (path: string): string => {
 const flood = "exec yes 'the quick brown fox jumps over the lazy dog and does so again and again'"
 
 describe("a full disk", { timeout: 180_000 }, () => {
-  it("stops the run with 125 and one line; what was recorded verifies when there is room again", async (context) => {
-    const disk = smallDisk(context, 8192)
-    const home = Path.join(disk, "home")
-    const ballast = Path.join(disk, "ballast")
-    Fs.writeFileSync(ballast, Buffer.alloc(5 * 1_048_576))
-    const run = await Cli.agent(["run", "-q", "--", "sh", "-c", flood], { home })
-    assert.strictEqual(run.status, 125)
-    assert.match(run.stderr, oneLine)
-    assert.match(run.stderr, /disk/)
-    const id = Path.basename(Cli.onlyRun(home))
+  it.for(["auto", "none"])(
+    "with --record %s stops the run with 125 and one line; what was recorded verifies when there is room again",
+    async (record, context) => {
+      const disk = smallDisk(context, 8192)
+      const home = Path.join(disk, "home")
+      const ballast = Path.join(disk, "ballast")
+      Fs.writeFileSync(ballast, Buffer.alloc(5 * 1_048_576))
+      const run = await Cli.agent(["run", "-q", "--record", record, "--", "sh", "-c", flood], { home })
+      assert.strictEqual(run.status, 125)
+      assert.match(run.stderr, oneLine)
+      assert.match(run.stderr, /disk/)
+      const id = Path.basename(Cli.onlyRun(home))
 
-    // While it is still full: a verdict or one line, never a crash, and never INTACT.
-    const audited = await Cli.agent(["audit", id], { home })
-    assert.include([1, 5, 6], audited.status)
-    assert.notInclude(audited.stdout + audited.stderr, "internal error")
-    assert.notMatch(audited.stdout, /^INTACT/)
-    const listed = await Cli.agent(["list"], { home })
-    assert.strictEqual(listed.status, 0)
-    assert.include(listed.stdout, id)
-    const refused = await Cli.agent(["run", "-q", "--", "true"], { home })
-    if (refused.status !== 0) {
-      assert.strictEqual(refused.status, 125)
-      assert.notInclude(refused.stderr, "internal error")
+      // While it is still full: a verdict or one line, never a crash, and never INTACT.
+      const audited = await Cli.agent(["audit", id], { home })
+      assert.include([1, 5, 6], audited.status)
+      assert.notInclude(audited.stdout + audited.stderr, "internal error")
+      assert.notMatch(audited.stdout, /^INTACT/)
+      const listed = await Cli.agent(["list"], { home })
+      assert.strictEqual(listed.status, 0)
+      assert.include(listed.stdout, id)
+      const refused = await Cli.agent(["run", "-q", "--", "true"], { home })
+      if (refused.status !== 0) {
+        assert.strictEqual(refused.status, 125)
+        assert.notInclude(refused.stderr, "internal error")
+      }
+
+      Fs.rmSync(ballast)
+      const { report, status } = await Cli.audit([id], { home })
+      assert.deepStrictEqual([report.verdict, status], ["INCOMPLETE", 5])
+      assert.isAbove(report.counts["entries"] ?? 0, 100)
+      const log = Cli.leaves(Cli.onlyRun(home))
+      const recorded = Cli.consoleBytes(log, "stdout")
+      assert.isTrue(run.bytes.subarray(0, recorded.length).equals(recorded), "a prefix of what was shown")
+      assert.strictEqual(log.at(-1)?.type, "log.abort")
+      const next = await Cli.agent(["run", "-q", "--", "true"], { home })
+      assert.deepStrictEqual([next.status, next.stderr], [0, ""])
+      assert.strictEqual((await Cli.audit([], { home })).report.verdict, "INTACT")
+      Evidence.assertLedger(home)
     }
-
-    Fs.rmSync(ballast)
-    const { report, status } = await Cli.audit([id], { home })
-    assert.deepStrictEqual([report.verdict, status], ["INCOMPLETE", 5])
-    assert.isAbove(report.counts["entries"] ?? 0, 100)
-    const log = Cli.leaves(Cli.onlyRun(home))
-    const recorded = Cli.consoleBytes(log, "stdout")
-    assert.isTrue(run.bytes.subarray(0, recorded.length).equals(recorded), "a prefix of what was shown")
-    assert.strictEqual(log.at(-1)?.type, "log.abort")
-    const next = await Cli.agent(["run", "-q", "--", "true"], { home })
-    assert.deepStrictEqual([next.status, next.stderr], [0, ""])
-    assert.strictEqual((await Cli.audit([], { home })).report.verdict, "INTACT")
-    Evidence.assertLedger(home)
-  })
+  )
 
   it("with --on-audit-failure continue lets the command finish, and says what was not recorded", async (context) => {
     const disk = smallDisk(context, 6144)

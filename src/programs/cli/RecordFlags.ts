@@ -22,7 +22,9 @@ export const options = {
     Options.repeated
   ),
   denyOpen: Options.text("deny-open").pipe(
-    Options.withDescription("Refuse to open what matches; with :r, :w or :rw behind. Advisory, see docs/protocol.md"),
+    Options.withDescription(
+      "Refuse to open what matches; with :r, :w or :rw behind. Advisory, as is --deny-exec: a program with threads can exchange the path after it was looked at"
+    ),
     Options.repeated
   ),
   denyConnect: Options.text("deny-connect").pipe(
