@@ -23,15 +23,18 @@ const builds: ReadonlyArray<
   ["libc-connect", "gcc", "connect.c"],
   ["musl-exec", "musl-gcc", "exec.c"],
   ["musl-open", "musl-gcc", "open.c"],
-  ["musl-connect", "musl-gcc", "connect.c"]
+  ["musl-connect", "musl-gcc", "connect.c"],
+  ["libearly.so", "gcc", "early.c", "-shared", "-fPIC"],
+  ["allocator", "gcc", "allocator.c", "-fno-builtin", "-Wl,--no-as-needed,-rpath,$ORIGIN", "-L{}", "-learly"]
 ]
 
 /** Builds all of them into a directory. */
 export const build = (directory: string): void => {
   Fs.mkdirSync(directory, { recursive: true })
   for (const [output, compiler, source, ...flags] of builds) {
+    const linked = flags.map((flag) => flag.replace("{}", directory))
     const files = ["-o", Path.join(directory, output), Path.join(sources, source)]
-    execFileSync(compiler, ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", ...flags, ...files], {
+    execFileSync(compiler, ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", ...linked, ...files], {
       stdio: "inherit"
     })
   }

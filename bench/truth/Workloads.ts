@@ -51,6 +51,7 @@ export const workloads: ReadonlyArray<Workload> = [
   { name: "libc", about: "every function of glibc that execs, opens or connects", needs: ["gcc"] },
   { name: "musl", about: "the same linked with musl", needs: ["musl-gcc"] },
   { name: "threads", about: "8 threads that open, connect and spawn", needs: ["gcc"] },
+  { name: "allocator", about: "a malloc of its own that opens files under its lock", needs: ["gcc"] },
   { name: "env-i", about: "cleaned environments at several depths", needs: ["python3", "perl"] },
   { name: "wrappers", about: "nice, nohup, timeout, setsid, setpriv, chroot, double forks", needs: ["setpriv"] },
   { name: "keys", about: "ssh-keygen and openssl", needs: ["ssh-keygen", "openssl"] },

@@ -1,6 +1,6 @@
 /*
- * The next definition of a function behind this library, found as the loader finds it. For glibc before 2.34, where dlsym
- * is in a library of its own that a program need not have loaded.
+ * The next definition of a function behind this library, found as the loader finds it, without an allocation. For every
+ * glibc: before 2.34 dlsym is in a library of its own that a program need not have loaded, and at all times it allocates.
  */
 #include <elf.h>
 #include <link.h>

@@ -18,10 +18,16 @@ void real_resolve_elf(void) {
   REAL_FUNCTIONS(RESOLVE_ELF)
 }
 
-void real_resolve(void) {
-  if (&dlsym == NULL) {
-    real_resolve_elf();
-    return;
-  }
+void real_resolve_dlsym(void) {
+  if (&dlsym == NULL) return;
   REAL_FUNCTIONS(RESOLVE)
+}
+
+/*
+ * Never dlsym where the loader's own list can be read: for a name that is missing glibc's dlsym allocates a message, and
+ * who asks first may be an allocator that opens a file while it holds its lock (jemalloc in rustc: it waited for ever).
+ */
+void real_resolve(void) {
+  real_resolve_elf();
+  if (real.execve == NULL) real_resolve_dlsym();
 }

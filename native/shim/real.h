@@ -65,8 +65,9 @@ struct real {
 extern struct real real;
 
 void real_resolve(void);
-/* The same without dlsym. */
+/* The same by one way alone. */
 void real_resolve_elf(void);
+void real_resolve_dlsym(void);
 void *elf_next(const char *name);
 
 extern int *__errno_location(void);

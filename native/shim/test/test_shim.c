@@ -165,7 +165,7 @@ static void test_complete(void) {
 /* Both ways to find the real functions find the same ones. */
 static void test_real(void) {
   struct real by_dlsym;
-  real_resolve();
+  real_resolve_dlsym();
   memcpy(&by_dlsym, &real, sizeof real);
   real_resolve_elf();
   CHECK(real.execve != NULL && real.fopen != NULL && real.posix_spawn != NULL && real.openat != NULL);
