@@ -1,31 +1,14 @@
 #include "exec/environment.h"
 
+#include "protocol/variable.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Variables that say how a program was started, and never hold secrets; the shim (shim/environment.c) has the same. */
-static const char *const harmless[] = {
-    "PATH", "HOME",    "LANG",   "LANGUAGE", "TERM", "COLORTERM", "PWD",      "OLDPWD", "SHELL",    "SHLVL",      "USER",
-    "TMP",  "LOGNAME", "TMPDIR", "TEMP",     "TZ",   "HOSTNAME",  "NO_COLOR", "CI",     "EDITOR",   "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
-};
-
-static bool is_harmless(const char *name, size_t length) {
-  if (length > 3 && memcmp(name, "LC_", 3) == 0) return true;
-  for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
-    if (strlen(harmless[i]) == length && memcmp(harmless[i], name, length) == 0) return true;
-  }
-  return false;
-}
-
 size_t environment_shown(const char *entry, size_t length, bool whole) {
   (void)whole;
-  const char *equals = memchr(entry, '=', length);
-  /* Without "=" it is no variable, and nobody knows what it is. */
-  if (equals == NULL) return length < 64 ? length : 64;
-  if (is_harmless(entry, (size_t)(equals - entry))) return length;
-  return (size_t)(equals - entry);
+  return variable_shown(entry, length);
 }
 
 struct list {

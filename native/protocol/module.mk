@@ -1,8 +1,8 @@
 # The encoder has no product of its own: shim and exec compile these sources into theirs. Fuzzers of every module may use
 # FUZZ_CC, FUZZ_CFLAGS and FUZZ_MAIN (a driver of our own where there is no libFuzzer) and FUZZ_RUN.
 
-PROTOCOL_SOURCES := protocol/event.c protocol/address.c
-PROTOCOL_HEADERS := protocol/event.h protocol/address.h
+PROTOCOL_SOURCES := protocol/event.c protocol/address.c protocol/variable.c
+PROTOCOL_HEADERS := protocol/event.h protocol/address.h protocol/variable.h
 PROTOCOL_TEST_SOURCES := protocol/strict_json.c
 PROTOCOL_TEST_HEADERS := protocol/strict_json.h
 
@@ -43,13 +43,13 @@ check-protocol-symbols: $(BUILD)/event_alone.o
 	  test -z "$$wanted" || { echo "event.c needs $$wanted" >&2; exit 1; }
 	@memory=$$(nm $< | awk '$$2 ~ /^[BbDdC]$$/ {print $$3}'); \
 	  test -z "$$memory" || { echo "event.c has memory of its own: $$memory" >&2; exit 1; }
-	@echo "protocol: event.c and address.c need memcpy and memset only"
+	@echo "protocol: the encoder needs memcpy and memset only"
 
 $(BUILD)/event_alone.o: $(PROTOCOL_SOURCES) $(PROTOCOL_HEADERS) | $(BUILD)
 	for source in $(PROTOCOL_SOURCES); do \
 	  $(CC) $(ALL_CFLAGS) -fPIC -Wframe-larger-than=448 -c $$source -o $(BUILD)/$$(basename $$source .c)_part.o || exit 1; \
 	done
-	$(CC) -r -nostdlib $(BUILD)/event_part.o $(BUILD)/address_part.o -o $@
+	$(CC) -r -nostdlib $(BUILD)/event_part.o $(BUILD)/address_part.o $(BUILD)/variable_part.o -o $@
 
 fuzz-protocol: $(BUILD)/fuzz_event
 	$(call FUZZ_RUN,$<)

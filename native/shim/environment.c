@@ -1,4 +1,4 @@
-/* Environment of programs that are started: what is shown of it, and what must not get lost from it. */
+/* Environment of programs that are started: what must not get lost from it. */
 #include <string.h>
 
 #include "shim/raw.h"
@@ -8,50 +8,6 @@ extern char **environ __attribute__((weak));
 
 char *const *current_environment(void) {
   return &environ == NULL ? NULL : environ;
-}
-
-/* ------------------------------------------------------------------------------------------------ what is shown */
-
-/* Names whose values say how a program was started, and never hold secrets. */
-static const char *const shown_names[] = {
-    "PATH",   "HOME", "LANG", "LANGUAGE", "TERM", "COLORTERM", "PWD",    "OLDPWD",   "SHELL", "SHLVL",      "USER",
-    "LOGNAME", "TMPDIR", "TMP", "TEMP",   "TZ",   "HOSTNAME",  "EDITOR", "NO_COLOR", "CI",    "LD_PRELOAD", "LD_LIBRARY_PATH",
-};
-
-/* A name with one of these in it is never shown with its value, whatever else it is. */
-static const char *const secret_words[] = {
-    "KEY", "TOKEN", "SECRET", "PASS", "PWORD", "CREDENTIAL", "AUTH", "COOKIE", "PRIVATE", "SIGNATURE", "CERT", "JWT", "PIN",
-};
-
-static char upper(char letter) {
-  return letter >= 'a' && letter <= 'z' ? (char)(letter - 'a' + 'A') : letter;
-}
-
-static int contains(const char *name, size_t length, const char *word) {
-  size_t size = text_length(word);
-  for (size_t start = 0; start + size <= length; start++) {
-    size_t at = 0;
-    while (at < size && upper(name[start + at]) == word[at]) at++;
-    if (at == size) return 1;
-  }
-  return 0;
-}
-
-static int is_shown(const char *name, size_t length) {
-  for (size_t at = 0; at < sizeof secret_words / sizeof secret_words[0]; at++)
-    if (contains(name, length, secret_words[at])) return 0;
-  if (length > 3 && text_starts(name, "LC_")) return 1;
-  for (size_t at = 0; at < sizeof shown_names / sizeof shown_names[0]; at++)
-    if (text_length(shown_names[at]) == length && memcmp(shown_names[at], name, length) == 0) return 1;
-  return 0;
-}
-
-size_t environment_shown(const char *entry, size_t length) {
-  size_t name = 0;
-  while (name < length && entry[name] != '=') name++;
-  /* Without "=" it is no variable; a value that something put there for a name is not shown either. */
-  if (name == length) return length < 64 ? length : 64;
-  return is_shown(entry, name) ? length : name;
 }
 
 /* ------------------------------------------------------------------------------------------------ what is kept */

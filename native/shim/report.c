@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "protocol/address.h"
+#include "protocol/variable.h"
 #include "shim/raw.h"
 #include "shim/shim.h"
 
@@ -156,7 +157,7 @@ static long put_array(struct event_line *line, struct slot *slot, const char *na
     int cut = 0;
     long length = copy_string(&probe, slot->text, sizeof slot->text, item, &cut);
     if (length < 0) return -1;
-    if (is_environment) event_item(line, slot->text, environment_shown(slot->text, (size_t)length));
+    if (is_environment) event_item(line, slot->text, variable_shown(slot->text, (size_t)length));
     else event_item(line, slot->text, (size_t)length);
     if (cut && !is_environment) event_cut(line);
   }

@@ -135,8 +135,6 @@ int text_starts(const char *text, const char *prefix);
 /* ---------------------------------------------------------------------------------------------- environment.c */
 
 char *const *current_environment(void);
-/* How an exec event shows one variable: bytes of it (a name, or all of it). */
-size_t environment_shown(const char *entry, size_t length);
 void environment_keep(char *const *environment);
 
 typedef long (*environment_use)(void *context, char *const *environment);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/variable.h"
 #include "shim/endpoint.h"
 #include "shim/real.h"
 #include "shim/shim.h"
@@ -16,7 +17,7 @@ static long check(void *context, strings environment) {
   int found = kept[0] == NULL;
   for (size_t at = 0; environment[at] != NULL; at++) {
     size_t length = strlen(environment[at]);
-    if (environment_shown(environment[at], length) > length) abort();
+    if (variable_shown(environment[at], length) > length) abort();
     if (kept[0] != NULL && strcmp(environment[at], kept[0]) == 0) found++;
   }
   if (found != 1) abort(); /* ours is there, once */

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "protocol/variable.h"
 #include "shim/endpoint.h"
 #include "shim/raw.h"
 #include "shim/real.h"
@@ -102,7 +103,7 @@ static void test_memory(void) {
 /* ------------------------------------------------------------------------------------------------ environment */
 
 static size_t shown(const char *entry) {
-  return environment_shown(entry, strlen(entry));
+  return variable_shown(entry, strlen(entry));
 }
 
 static void test_shown(void) {
