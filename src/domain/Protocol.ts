@@ -8,7 +8,8 @@
  */
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
-import * as ProtocolGuard from "./ProtocolGuard.ts"
+import * as ProtocolPredicate from "./ProtocolPredicate.ts"
+import * as ProtocolReason from "./ProtocolReason.ts"
 import { Event } from "./ProtocolSchema.ts"
 
 export { Event, maxNameUnits, Text } from "./ProtocolSchema.ts"
@@ -27,10 +28,16 @@ export class ProtocolError extends Data.TaggedError("ProtocolError")<{
   }
 }
 
-const compiled = ProtocolGuard.compile(Event)
+const explain = ProtocolReason.compile(Event)
 
-/** Whether a value that `JSON.parse` returned is an event. Says exactly what the Schema says, much sooner. */
-export const guard: (value: unknown) => value is Event = compiled.test
+/**
+ * Whether a value that `JSON.parse` returned is an event. Says exactly what the Schema says, much sooner.
+ *
+ * @param line the text that it was parsed from, when there is one, which came from UTF-8: a text without escapes of
+ *   code units has no lone surrogates, and no string in it need be asked
+ */
+export const guard = (value: unknown, line?: string): value is Event =>
+  ProtocolPredicate.test(value, line !== undefined && !line.includes("\\u"))
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
@@ -73,7 +80,7 @@ export const decode = (line: string | Uint8Array): Either.Either<Event, Protocol
   } catch (error) {
     return refuse(notJson(text, error))
   }
-  return guard(value) ? Either.right(value) : refuse(compiled.explain(value) ?? "not an event")
+  return guard(value, text) ? Either.right(value) : refuse(explain(value) ?? "not an event")
 }
 
 /** The line of an event, with its LF. Members of the payload keep the order that they have. */

@@ -8,8 +8,10 @@
  */
 import type * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import { Plain } from "./ProtocolGuard.ts"
+import { Plain } from "./ProtocolReason.ts"
 import { isTime } from "./ProtocolTime.ts"
+
+export { isTime }
 
 declare global {
   interface String {
@@ -25,14 +27,18 @@ type Examples<A> = Arbitrary.LazyArbitrary<A>
 
 /** A string of a form. The examples are for tests: a generator of strings would hardly meet the form. */
 const matching = (description: string, holds: (value: string) => boolean, examples: Examples<string>) =>
-  Schema.String.pipe(Schema.filter(holds, { description, [Plain]: holds, arbitrary: () => examples }))
+  // Filters are called with more arguments than the value.
+  Schema.String.pipe(Schema.filter((value) => holds(value), { description, [Plain]: holds, arbitrary: () => examples }))
 
 const integer = (min: number, max: number) => {
   // -0 is no integer of RFC 8785: it would be written as 0.
   const holds = (value: number) => value >= min && value <= max && Number.isInteger(value) && !Object.is(value, -0)
   const examples: Examples<number> = (check) => check.oneof(check.integer({ min, max }), check.constantFrom(min, max))
   const description = `an integer from ${min} to ${max}`
-  return Schema.Number.pipe(Schema.filter(holds, { description, [Plain]: holds, arbitrary: () => examples }))
+  const jsonSchema = { type: "integer", minimum: min, maximum: max }
+  return Schema.Number.pipe(
+    Schema.filter(holds, { description, jsonSchema, [Plain]: holds, arbitrary: () => examples })
+  )
 }
 
 const int32 = integer(-2_147_483_648, 2_147_483_647)
@@ -42,12 +48,17 @@ const count = integer(0, 2_147_483_647)
 /** `errno`, or 0. */
 const result = integer(0, 4095)
 
-const isWellFormed = (value: string) => value.isWellFormed()
+/*
+ * Forms of strings, exported for the generated predicate. `sound`: the string is known to have no lone surrogates.
+ */
+
+export const isWellFormed = (value: string, sound = false): boolean => sound || value.isWellFormed()
 const text = matching("a string without lone surrogates", isWellFormed, (check) =>
   check.string({ unit: "binary", maxLength: 20 })
 )
 
-const isName = (value: string) => value.length > 0 && value.length <= maxNameUnits && value.isWellFormed()
+export const isName = (value: string, sound = false): boolean =>
+  value.length > 0 && value.length <= maxNameUnits && isWellFormed(value, sound)
 const name = matching(`a string of 1 to ${maxNameUnits} UTF-16 units`, isName, (check) =>
   check.string({ unit: "binary", minLength: 1, maxLength: 20 })
 )
@@ -56,15 +67,15 @@ const timestamp = matching("a time of the form YYYY-MM-DDTHH:MM:SS.mmmZ", isTime
   check.integer({ min: 0, max: 253_402_300_799_999 }).map((millis) => new Date(millis).toISOString())
 )
 
-const isAddress = (value: string) => /^[0-9a-f:.]{2,45}(?:%[0-9]{1,10})?$/.test(value)
+export const isAddress = (value: string) => /^[0-9a-f:.]{2,45}(?:%[0-9]{1,10})?$/.test(value)
 const address = matching("an IP address in lower case", isAddress, (check) =>
   check.oneof(check.ipV4(), check.constantFrom("::", "2001:db8::1", "fe80::1%2", "::ffff:192.0.2.1"))
 )
 
-const isCall = (value: string) => /^[a-z0-9_]{1,32}$/.test(value)
+export const isCall = (value: string) => /^[a-z0-9_]{1,32}$/.test(value)
 const call = matching("a name of a system call", isCall, (check) => check.constantFrom("kill", "prlimit64", "ptrace"))
 
-const isBase64 = (value: string) => Buffer.from(value, "base64").toString("base64") === value
+export const isBase64 = (value: string) => Buffer.from(value, "base64").toString("base64") === value
 const base64 = Schema.Struct({
   $b64: matching("canonical base64", isBase64, (check) =>
     check.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes).toString("base64"))
@@ -163,12 +174,14 @@ export const payloads = {
   })
 }
 
+const metadata = Schema.Struct({ session_id: name, agent: optional(name) })
+
 const event = <Type extends keyof typeof payloads>(type: Type) =>
   Schema.Struct({
     timestamp,
     source: Schema.Literal("Shim", "Runner"),
     event_type: Schema.Literal(type),
-    metadata: Schema.Struct({ session_id: name, agent: optional(name) }),
+    metadata,
     payload: payloads[type]
   })
 

@@ -3,6 +3,8 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as FastCheck from "fast-check"
+import * as Fs from "node:fs"
+import { source } from "../../scripts/protocolPredicate.ts"
 import * as Entry from "../../src/domain/Entry.ts"
 import * as Protocol from "../../src/domain/Protocol.ts"
 import { isTime } from "../../src/domain/ProtocolTime.ts"
@@ -98,7 +100,14 @@ const mutated = FastCheck.tuple(
   return copy
 })
 
+const withoutSpace = (text: string): string => text.replaceAll(/[\s();]+/g, "")
+
 describe("the guard and the Schema", () => {
+  it("the guard is what the generator makes of the Schema: else run npx tsx scripts/protocolPredicate.ts", () => {
+    const file = Fs.readFileSync(new URL("../../src/domain/ProtocolPredicate.ts", import.meta.url), "utf8")
+    assert.strictEqual(withoutSpace(file), withoutSpace(source))
+  })
+
   it.prop("both accept what the Schema makes", [event], ([value]) => {
     assert.isTrue(accepts(value))
     assert.isTrue(Protocol.guard(value))
@@ -109,8 +118,10 @@ describe("the guard and the Schema", () => {
     [mutated],
     ([value]) => {
       assert.strictEqual(Protocol.guard(value), decodes(value))
-      const parsed: unknown = JSON.parse(JSON.stringify(value))
+      const line = JSON.stringify(value)
+      const parsed: unknown = JSON.parse(line)
       assert.strictEqual(Protocol.guard(parsed), decodes(parsed))
+      assert.strictEqual(Protocol.guard(parsed, line), decodes(parsed))
     },
     { fastCheck: { numRuns: 3000 } }
   )
