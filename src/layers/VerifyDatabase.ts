@@ -75,6 +75,7 @@ class Verification {
   readonly #records: RecordReader
   readonly #verifier: Verifier
   readonly #total: number
+  #isLeft = false
 
   constructor(evidence: EvidenceDatabase.Evidence, options: VerifyOptions, settings: Settings, signal: AbortSignal) {
     this.#evidence = evidence
@@ -84,6 +85,11 @@ class Verification {
     this.#verifier = new Verifier(originOf(this.#records.firstLeaf), options)
     this.#total = this.#records.entryCount
     feedLedger(this.#verifier, settings.ledger ?? [])
+  }
+
+  /** Whether `read` stopped at a row that its paths do not take: this verification says nothing. */
+  get isLeft(): boolean {
+    return this.#isLeft
   }
 
   /** Feeds everything, the entries by `read`. */
@@ -111,10 +117,10 @@ class Verification {
     if (this.#verifier.wantsToSettle) await this.#verifier.settle()
   }
 
-  /** The simple, complete path: every row is decoded and fed to the verifier. All rows, or those from `from` on. */
-  async readSimply(from?: number): Promise<void> {
+  /** The simple, complete path: every row is decoded and fed to the verifier. */
+  async readSimply(): Promise<void> {
     const verifier = this.#verifier
-    for (const [seq, leaf, bytes] of this.#records.leaves(from)) {
+    for (const [seq, leaf, bytes] of this.#records.leaves()) {
       if (verifier.isDecided) return
       const at = verifier.size
       if (leaf === null) verifier.refuseEntry(`leaf: ${bytes === null ? "not text" : `${bytes} bytes long`}`)
@@ -125,17 +131,23 @@ class Verification {
     }
   }
 
-  /** The fast path, as far as it goes, then the simple one. */
+  /**
+   * The fast paths, which take plain leaves only. What they meet beside these may be damage of the file, and of a damaged
+   * page SQLite says something else to who seeks in it, or reads it a second time, than to who reads all in order: then
+   * it is for the simple path to say what there is, from the start and through a connection of its own.
+   */
   async read(bytes: number): Promise<void> {
+    this.#isLeft = true // also when reading ends with an error of SQLite
     const threads = VerifyIo.threadsFor(this.#settings, bytes)
     const total = this.#total
-    if (total === 0) return this.readSimply()
     const reader = new DatabaseReader(this.#verifier, this.#records, this.#evidence)
-    const start = await reader.read(0, total, threads > 1, this.#turn)
-    if (threads > 1 && this.#verifier.canSkip && start < total) {
-      await this.#readPieces(start, threads)
-      await this.readSimply(await reader.read(this.#verifier.size, total, false, this.#turn))
-    } else await this.readSimply(start)
+    let next = await reader.read(0, total, threads > 1, this.#turn)
+    if (threads > 1 && this.#verifier.canSkip && next < total) {
+      await this.#readPieces(next, threads)
+      next = await reader.read(this.#verifier.size, total, false, this.#turn)
+    }
+    // Where there are rows before the first entry, nothing was planned.
+    this.#isLeft = total === 0 || (next < total && !this.#verifier.isDecided)
   }
 
   /** Has threads check pieces from `start` on and joins what they found, up to what needs an explanation. */
@@ -187,21 +199,21 @@ class Verification {
   }
 }
 
-type Work = (
+type Work<A> = (
   evidence: EvidenceDatabase.Evidence,
   options: VerifyOptions,
   settings: Settings,
   signal: AbortSignal
-) => Promise<Verdict.Report>
+) => Promise<A>
 
 const words = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-const verifyWith = (
+const verifyWith = <A>(
   path: string,
   options: VerifyOptions,
   settings: Settings,
-  work: Work
-): Effect.Effect<Verdict.Report, VerifyIo.VerifyIoError> => {
+  work: Work<A>
+): Effect.Effect<A | Verdict.Report, VerifyIo.VerifyIoError> => {
   // A file that is no audit database has a report; one that cannot be read has none.
   const judge = (error: unknown): Effect.Effect<Verdict.Report, VerifyIo.VerifyIoError> => {
     if (error instanceof EvidenceDatabase.NotAnAuditDatabase) {
@@ -225,16 +237,6 @@ const verifyWith = (
   )
 }
 
-/** Verifies the database at `path`. A file that is no audit database is a report, not an error. */
-export const verifyFile = Effect.fn("VerifyDatabase.verifyFile")(
-  (path: string, options: VerifyOptions, settings: Settings = {}) =>
-    verifyWith(path, options, settings, async (...open) => {
-      const verification = new Verification(...open)
-      const { size } = await Fs.stat(path)
-      return verification.run(() => verification.read(size))
-    })
-)
-
 /** As `verifyFile`, through the complete path alone: what the fast paths are held against. */
 export const verifyFileSimply = Effect.fn("VerifyDatabase.verifyFileSimply")(
   (path: string, options: VerifyOptions, settings: Settings = {}) =>
@@ -242,4 +244,19 @@ export const verifyFileSimply = Effect.fn("VerifyDatabase.verifyFileSimply")(
       const verification = new Verification(...open)
       return verification.run(() => verification.readSimply())
     })
+)
+
+/** Verifies the database at `path`. A file that is no audit database is a report, not an error. */
+export const verifyFile = Effect.fn("VerifyDatabase.verifyFile")(
+  (path: string, options: VerifyOptions, settings: Settings = {}) =>
+    verifyWith(path, options, settings, async (...open) => {
+      const verification = new Verification(...open)
+      const { size } = await Fs.stat(path)
+      const report = await verification.run(() => verification.read(size))
+      return verification.isLeft ? undefined : report
+    }).pipe(
+      Effect.flatMap((report) =>
+        report === undefined ? verifyFileSimply(path, options, settings) : Effect.succeed(report)
+      )
+    )
 )

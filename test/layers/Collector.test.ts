@@ -100,8 +100,9 @@ for (const { hello, layer, name } of kinds) {
     it.live("closes a connection that begins with another token, and records that without the token", () =>
       collecting(
         Effect.gen(function* () {
-          const { endpoint } = yield* Collector
+          const { drain, endpoint } = yield* Collector
           yield* promise(() => Senders.sendAll(endpoint, `${other}\n${Senders.open("/never")}`))
+          yield* drain // who is turned away learns of it at once, not when the refusal is durable
           const recorded = yield* entries
           assert.deepStrictEqual(
             recorded.map(({ type }) => type),

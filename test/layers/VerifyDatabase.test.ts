@@ -238,6 +238,23 @@ describe("VerifyDatabase", () => {
     { fastCheck: { numRuns: 15 }, timeout: 60_000 }
   )
 
+  it("says of pages with cells at wrong places what the simple path says, also when it met them before", async () => {
+    const { log, options } = longLog()
+    Logs.writeDatabase(path, log)
+    const whole = Fs.readFileSync(path)
+    const size = whole.readUInt16BE(16)
+    for (const at of [0.35, 0.45, 0.6, 0.7, 0.8]) {
+      const page = Math.floor((at * whole.length) / size) * size
+      const bytes = Buffer.from(whole)
+      // The third cell of the page is said to begin inside of another one.
+      bytes.writeUInt16BE(bytes.readUInt16BE(page + 12) + 7, page + 12)
+      Fs.writeFileSync(path, bytes)
+      // oxlint-disable-next-line no-await-in-loop
+      const { verdict } = await agree(options, [{ threads: 1 }, { threads: 2, piece: 200 }])
+      assert.include(["TAMPERED", "MALFORMED"], verdict)
+    }
+  })
+
   it("says MALFORMED of other files, and of a database with anything more or less than the format's tables", async () => {
     for (const text of ["", "not a database at all ".repeat(400)]) {
       Fs.writeFileSync(path, text)
