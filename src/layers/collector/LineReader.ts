@@ -38,7 +38,7 @@ const refuse = (line: Buffer, reader: Reader): void =>
 
 const readOne = (line: string, channel: Protocol.Channel, session: string, reader: Reader): void => {
   const value = parse(line)
-  if (!Protocol.guard(value)) return refuse(Buffer.from(line, "utf8"), reader)
+  if (!Protocol.guard(value, line)) return refuse(Buffer.from(line, "utf8"), reader)
   // A UTF-16 unit takes at most three bytes of UTF-8.
   reader.onRecord(Protocol.toRecord(value, channel, session, line.length * 3))
 }
