@@ -1,5 +1,6 @@
 /**
- * What every contender of `bench/collector.ts` gets: opens and execs, all of the same length.
+ * What every contender of `bench/collector.ts` gets: opens and execs, all of the same length. They have the members in the
+ * order in which our own senders write them, or in another one, which any sender may choose.
  *
  * @module
  */
@@ -9,10 +10,14 @@ import * as Protocol from "../src/domain/Protocol.ts"
 /** Of a line, with its LF. */
 export const lineBytes = 252
 
-const lineOf = (at: number): string => {
+export type Order = "ours" | "other"
+
+const lineOf = (at: number, order: Order): string => {
   const pid = 1000 + (at % 64)
-  const payload = (path: string) =>
-    at % 4 === 3 ? { pid, ppid: 999, path, argv: ["cc", "-c"], result: 0 } : { pid, path, flags: 524_288, result: 0 }
+  const payload = (path: string) => {
+    const members = at % 4 === 3 ? { pid, ppid: 999, path, argv: ["cc", "-c"] } : { pid, path, flags: 524_288 }
+    return order === "ours" ? { ...members, result: 0 } : { result: 0, ...members }
+  }
   const event = (path: string) => ({
     timestamp: new Date(1_764_590_400_000 + at).toISOString(),
     source: "Shim",
@@ -26,10 +31,10 @@ const lineOf = (at: number): string => {
 }
 
 /** Writes `count` lines to a file, each of them valid. */
-export const write = (file: string, count: number): void => {
+export const write = (file: string, count: number, order: Order): void => {
   const descriptor = Fs.openSync(file, "w")
   for (let at = 0; at < count; at += 10_000) {
-    const lines = Array.from({ length: Math.min(10_000, count - at) }, (_, offset) => lineOf(at + offset))
+    const lines = Array.from({ length: Math.min(10_000, count - at) }, (_, offset) => lineOf(at + offset, order))
     const odd = lines.find((line) => line.length !== lineBytes - 1 || Protocol.decode(line)._tag === "Left")
     if (odd !== undefined) throw new Error(`not a line of ${lineBytes} bytes that decodes: ${odd}`)
     Fs.writeSync(descriptor, `${lines.join("\n")}\n`)

@@ -1,6 +1,6 @@
 /**
  * rsyslog and syslog-ng as `bench/collector.ts` runs them: in the foreground, in a private directory, with a Unix stream
- * socket in and a file out, their own defaults where the comparison does not ask for something else.
+ * socket in and a file out, and their own defaults but for what a name below says.
  *
  * @module
  */
@@ -58,18 +58,23 @@ const start = async (
   return () => stopped(child)
 }
 
-/** The line as it came, or what mmjsonparse made of it, written again as JSON. */
-export const rsyslog = (parse: boolean): Start => {
+/**
+ * `raw`: the line as it came. `parsed`: what mmjsonparse made of it, written again as JSON, in a queue of its own, which
+ * has one worker. `parsed-main`: the same on the main queue, which has two.
+ */
+export const rsyslog = (kind: "raw" | "parsed" | "parsed-main"): Start => {
   const { env, prefix } = Peers.obtain("/usr/sbin/rsyslogd", ["rsyslog"])
   return async (directory) => {
     const socket = Path.join(directory, "in")
     const output = Path.join(directory, "out")
+    const parse = kind !== "raw"
     const parser = parse ? `action(type="mmjsonparse" cookie="" useRawMsg="on")` : ""
+    const queue = kind === "parsed" ? ` queue.type="LinkedList"` : ""
     const config = `global(workDirectory="${directory}")
 module(load="imptcp")
 ${parse ? `module(load="mmjsonparse")` : ""}
 template(name="line" type="string" string="%${parse ? "$!all-json" : "rawmsg"}%\\n")
-ruleset(name="all") { ${parser} action(type="omfile" file="${output}" template="line") }
+ruleset(name="all"${queue}) { ${parser} action(type="omfile" file="${output}" template="line") }
 input(type="imptcp" path="${socket}" ruleset="all")
 `
     const configFile = Path.join(directory, "config")
@@ -82,10 +87,11 @@ input(type="imptcp" path="${socket}" ruleset="all")
 }
 
 /**
- * `synced`: the line as it came, with fsync. `parsed`: its members, written again as JSON. `secure`: encrypted and
- * chained by its own tamper-evident mode.
+ * `synced`: the line as it came, with fsync. `synced-batches`: the same for a thousand lines at a time, as our store
+ * commits them, with larger windows. `parsed`: its members, written again as JSON. `secure`: encrypted and chained by
+ * its own tamper-evident mode.
  */
-export const syslogNg = (kind: "synced" | "parsed" | "secure"): Start => {
+export const syslogNg = (kind: "synced" | "synced-batches" | "parsed" | "secure"): Start => {
   const { env, prefix } = Peers.obtain("/usr/sbin/syslog-ng", ["syslog-ng-core", "syslog-ng-mod-slog"])
   const libraries = `${prefix}/usr/lib/syslog-ng`
   const version = Fs.readdirSync(libraries).find((name) => /^\d+\.\d+$/.test(name))
@@ -101,22 +107,21 @@ export const syslogNg = (kind: "synced" | "parsed" | "secure"): Start => {
     }
     const templates = {
       synced: "$RAWMSG",
+      "synced-batches": "$RAWMSG",
       parsed: "$(format-json --scope none j.* --rekey j.* --shift 2)",
       secure: `$(slog -k ${path("host.key")} -m ${path("mac.dat")} $RAWMSG)`
     }
-    // Without a larger window than the defaults have, 64 senders wait for each other.
+    const isBatched = kind === "synced-batches"
+    const window = isBatched ? " log-fetch-limit(1000) log-iw-size(100000)" : ""
+    const sync = kind === "synced" || isBatched ? " fsync(yes)" : ""
     const config = `@version: ${version}
 @module afsocket
 @module affile
 @module json-plugin
 @module secure-logging
-options { stats-freq(0); log-fifo-size(1000000); };
-source s {
-  unix-stream("${socket}" max-connections(100) flags(no-parse, store-raw-message) log-fetch-limit(1000) log-iw-size(100000));
-};
-destination d {
-  file("${output}" template("${templates[kind]}\\n") flush-lines(1000) fsync(${kind === "synced" ? "yes" : "no"}));
-};
+options { stats-freq(0); };
+source s { unix-stream("${socket}" max-connections(100) flags(no-parse, store-raw-message)${window}); };
+destination d { file("${output}" template("${templates[kind]}\\n")${isBatched ? " flush-lines(1000)" : ""}${sync}); };
 log { source(s); ${kind === "parsed" ? `parser { json-parser(prefix("j.")); };` : ""} destination(d); flags(flow-control); };
 `
     Fs.writeFileSync(path("config"), config)
