@@ -14,7 +14,7 @@ const cell = (numbers: Readonly<Record<Seen.Kind, number>>): string =>
 
 const line = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
 
-const columns = ["workload", "calls", ...Guest.modes.map((mode) => `${mode} missed`), "extra"]
+export const columns = ["workload", "calls", ...Guest.modes.map((mode) => `${mode} missed`), "extra"]
 
 export const head: ReadonlyArray<string> = [line(columns), line(columns.map(() => "---"))]
 
@@ -59,7 +59,7 @@ export const reasons = (results: ReadonlyArray<Coverage.Result>): ReadonlyArray<
     )
   )
 
-const projectColumns = ["program", "what", "bare", ...Guest.modes]
+export const projectColumns = ["program", "what", "bare", ...Guest.modes]
 
 export const undisturbedHead: ReadonlyArray<string> = [line(projectColumns), line(projectColumns.map(() => "---"))]
 

@@ -32,19 +32,24 @@ const isThere = (command: string): boolean => {
   }
 }
 
+interface Choice {
+  readonly name: string
+  readonly needs: ReadonlyArray<string>
+  readonly optional?: true
+}
+
 /** Refuses names that do not exist, and machines on which something is not installed. */
-const choose = <A extends { readonly name: string; readonly needs: ReadonlyArray<string> }>(
-  all: ReadonlyArray<A>,
-  names: ReadonlyArray<string>,
-  always: ReadonlyArray<string>
-): ReadonlyArray<A> => {
+const choose = <A extends Choice>(all: ReadonlyArray<A>, names: ReadonlyArray<string>): ReadonlyArray<A> => {
   const unknown = names.filter((name) => !all.some((one) => one.name === name))
-  if (unknown.length > 0)
+  if (unknown.length > 0) {
     throw new Error(`there is no ${unknown.join(", ")}; there are: ${all.map(({ name }) => name).join(", ")}`)
-  const chosen = all.filter(({ name }) => names.length === 0 || names.includes(name))
-  const missing = [...new Set([...always, ...chosen.flatMap(({ needs }) => needs)])].filter(
-    (command) => !isThere(command)
-  )
+  }
+  const lacks = ({ needs }: Choice) => needs.filter((command) => !isThere(command))
+  const asked = all.filter(({ name }) => names.length === 0 || names.includes(name))
+  const skipped = asked.filter((one) => one.optional === true && lacks(one).length > 0)
+  for (const one of skipped) print(`NOT RUN: ${one.name}: not installed: ${lacks(one).join(", ")}`)
+  const chosen = asked.filter((one) => !skipped.includes(one))
+  const missing = [...new Set(chosen.flatMap(lacks))]
   if (missing.length > 0) throw new Error(`not installed: ${missing.join(", ")}`)
   return chosen
 }
@@ -59,7 +64,8 @@ const say = (
 }
 
 const coverage = async (root: string, names: ReadonlyArray<string>): Promise<void> => {
-  const chosen = choose(workloads, names, ["strace"])
+  if (!isThere("strace")) throw new Error("not installed: strace")
+  const chosen = choose(workloads, names)
   const loopback = await Loopback.start(Path.join(root, "loopback.sock"))
   try {
     Programs.build(Path.join(root, "programs"))
@@ -83,7 +89,7 @@ const coverage = async (root: string, names: ReadonlyArray<string>): Promise<voi
 }
 
 const undisturbed = async (root: string, names: ReadonlyArray<string>): Promise<void> => {
-  const chosen = choose(Undisturbed.projects, names, [])
+  const chosen = choose(Undisturbed.projects, names)
   const results: Array<Undisturbed.Result> = []
   for (const line of Table.undisturbedHead) print(line)
   for (const project of chosen) {
