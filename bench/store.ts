@@ -8,11 +8,9 @@
  * @module
  */
 import * as Schema from "effect/Schema"
-import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
-import * as Path from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Harness from "./Harness.ts"
+import * as Programs from "./Programs.ts"
 
 const rates = Schema.Array(Schema.Number)
 
@@ -30,29 +28,10 @@ const Samples = Schema.Struct({
 })
 export type Samples = typeof Samples.Type
 
-const root = fileURLToPath(new URL("..", import.meta.url))
-
-/** The measuring program as one file below dist, where natives and workers are found. */
-const bundleProgram = async (): Promise<string> => {
-  const outfile = Path.join(root, "dist/bench/storeRounds.cjs")
-  await build({
-    absWorkingDir: root,
-    entryPoints: ["bench/storeRounds.ts"],
-    outfile,
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    target: "node20.19",
-    external: ["better-sqlite3", "hypercore"],
-    define: { "import.meta.url": "importMetaUrl" },
-    banner: { js: `const importMetaUrl = require("node:url").pathToFileURL(__filename).href` },
-    logLevel: "error"
-  })
-  return outfile
-}
-
 export const run = async (): Promise<ReadonlyArray<Harness.Row>> => {
-  const { status, stderr, stdout } = spawnSync(process.execPath, [await bundleProgram()], { encoding: "utf8" })
+  const { status, stderr, stdout } = spawnSync(process.execPath, [await Programs.bundle("storeRounds")], {
+    encoding: "utf8"
+  })
   if (status !== 0) throw new Error(`the measuring program failed: ${stderr}`)
   const samples = Schema.decodeUnknownSync(Schema.parseJson(Samples))(stdout)
   const { awaitedLong, awaitedOne, bareLong, bareOne, durable, hypercore, inChunks, inOrder, raw } = samples

@@ -8,21 +8,18 @@
  *
  * @module
  */
-import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Schema from "effect/Schema"
 import * as Schedule from "../src/domain/Schedule.ts"
 import * as Harness from "./Harness.ts"
 import * as LongLog from "./LongLog.ts"
+import * as Programs from "./Programs.ts"
 
 const entries = 1_000_000
 const roundCount = 5
-
-const root = fileURLToPath(new URL("..", import.meta.url))
 
 const Outcome = Schema.parseJson(
   Schema.Struct({
@@ -32,25 +29,6 @@ const Outcome = Schema.parseJson(
     megabytes: Schema.Number
   })
 )
-
-/** The measuring program as one file below dist, where natives and workers are found. */
-const bundleProgram = async (): Promise<string> => {
-  const outfile = Path.join(root, "dist/bench/verifyOnce.cjs")
-  await build({
-    absWorkingDir: root,
-    entryPoints: ["bench/verifyOnce.ts"],
-    outfile,
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    target: "node20.19",
-    external: ["better-sqlite3"],
-    define: { "import.meta.url": "importMetaUrl" },
-    banner: { js: `const importMetaUrl = require("node:url").pathToFileURL(__filename).href` },
-    logLevel: "error"
-  })
-  return outfile
-}
 
 const once = (program: string, kind: "bundle" | "database", log: LongLog.LongLog, threads: number) => {
   const args = [program, kind, log[kind], log.policy, String(threads)]
@@ -76,7 +54,7 @@ const memory = (name: string, long: Harness.Samples, short: number): Harness.Row
 })
 
 const measure = async (directory: string): Promise<ReadonlyArray<Harness.Row>> => {
-  const program = await bundleProgram()
+  const program = await Programs.bundle("verifyOnce")
   const log = LongLog.write(directory, "flood", entries, Schedule.defaults.rotateAfterEntries)
   const dense = LongLog.write(directory, "dense", entries, Schedule.defaults.signAfterEntries)
   const short = LongLog.write(directory, "short", entries / 10, Schedule.defaults.rotateAfterEntries)
