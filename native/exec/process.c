@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,6 +125,7 @@ struct entry {
   pid_t process;
   pid_t parent;
   pid_t group;
+  char state;
   bool wanted;
 };
 
@@ -138,7 +140,7 @@ static bool read_entry(pid_t process, struct entry *entry) {
   if (read_file(path, text, sizeof text) <= 0) return false;
   const char *name_end = strrchr(text, ')');
   if (name_end == NULL || sscanf(name_end + 1, " %c %d %d", &state, &parent, &group) != 3) return false;
-  *entry = (struct entry){process, (pid_t)parent, (pid_t)group, false};
+  *entry = (struct entry){process, (pid_t)parent, (pid_t)group, state, false};
   return state != 'Z' && state != 'X';
 }
 
@@ -194,6 +196,26 @@ size_t process_descendants(pid_t ancestor, void (*each)(pid_t process, void *con
   size_t count = read_entries(&entries);
   mark_descendants(entries, count, ancestor);
   return visit(entries, count, each, context);
+}
+
+/* A child that shares its parent's memory, while the parent cannot be interrupted. */
+static bool is_stopped_vfork(const struct entry *child, const struct entry *entries, size_t count) {
+  if (child->state != 'T') return false;
+  for (size_t i = 0; i < count; i++) {
+    if (entries[i].process != child->parent) continue;
+    return entries[i].state == 'D' && syscall(SYS_kcmp, child->process, child->parent, KCMP_VM, 0, 0) == 0;
+  }
+  return false;
+}
+
+void process_release_vforks(pid_t ancestor) {
+  struct entry *entries;
+  size_t count = read_entries(&entries);
+  mark_descendants(entries, count, ancestor);
+  for (size_t i = 0; i < count; i++) {
+    if (entries[i].wanted && is_stopped_vfork(&entries[i], entries, count)) kill(entries[i].process, SIGCONT);
+  }
+  free(entries);
 }
 
 size_t process_group_members(pid_t group, void (*each)(pid_t process, void *context), void *context) {

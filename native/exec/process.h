@@ -41,6 +41,13 @@ long process_field(const char *path, const char *name);
 /* Calls `each` with every living process that has `ancestor` above it. Returns how many there were. */
 size_t process_descendants(pid_t ancestor, void (*each)(pid_t process, void *context), void *context);
 
+/*
+ * Continues descendants that were stopped between vfork and exec. Their parent waits for them in the kernel, where nothing
+ * but SIGKILL reaches it, so that it neither stops nor can be continued; without a supervisor that moment is too short to
+ * be met by somebody who types Ctrl-Z, with one an exec takes longer.
+ */
+void process_release_vforks(pid_t ancestor);
+
 /* Calls `each` with every process in a process group. Returns how many there were. */
 size_t process_group_members(pid_t group, void (*each)(pid_t process, void *context), void *context);
 

@@ -15,6 +15,9 @@
 
 enum { GRACE_MS = 2000 };   /* from SIGTERM to SIGKILL */
 enum { GIVE_UP_MS = 5000 }; /* from SIGKILL: one that waits for a dead disk cannot be ended */
+enum { LOOK_MS = 1000 };     /* between two looks for what a stop from a terminal has left stuck */
+enum { LOOK_SOON_MS = 100 }; /* the same, after the terminal has told us to stop while the guest goes on */
+enum { SOON_LOOKS = 20 };    /* so many; then it does not want to stop */
 enum { KILL_AGAIN_MS = 50 }; /* one may fork while the others are killed */
 
 /* Signals of a fault are for the thread that made it. */
@@ -133,12 +136,29 @@ static bool sleep_until_something(struct reaper *reaper, int timeout_ms) {
   return reaper->keep_going;
 }
 
+static bool has_terminal(void) {
+  int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+  if (terminal < 0) return false;
+  close(terminal);
+  return true;
+}
+
 bool reaper_wait(struct reaper *reaper) {
+  bool looks = has_terminal();
+  int64_t looked = monotonic_ms();
+  int soon = 0;
   for (;;) {
     pass_signals(reaper); /* first: tells who has stopped the guest */
     reap(reaper);
     if (reaper->ended) return true;
-    if (!sleep_until_something(reaper, -1)) return false;
+    if (!reaper->terminal_stopped) soon = SOON_LOOKS;
+    int patience = reaper->terminal_stopped && soon > 0 ? LOOK_SOON_MS : LOOK_MS;
+    if (looks && monotonic_ms() - looked >= patience) {
+      process_release_vforks(getpid());
+      looked = monotonic_ms();
+      if (soon > 0) soon--;
+    }
+    if (!sleep_until_something(reaper, looks ? patience : -1)) return false;
   }
 }
 

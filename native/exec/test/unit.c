@@ -9,6 +9,7 @@ int main(void) {
   test_rules();
   test_filter();
   test_memory();
+  test_process();
   test_resolve();
   test_ring();
   test_environment();

@@ -21,6 +21,7 @@ void test_options(void);
 void test_rules(void);
 void test_filter(void);
 void test_memory(void);
+void test_process(void);
 void test_resolve(void);
 void test_ring(void);
 void test_environment(void);
