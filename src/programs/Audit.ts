@@ -76,9 +76,9 @@ const databaseMagic = Buffer.from("SQLite format 3\0")
 
 /** Whether the file is a database, by its first bytes. What cannot be looked at is left to who reads it. */
 const isDatabase = (path: string): boolean => {
-  if (!Fs.statSync(path, { throwIfNoEntry: false })?.isFile()) return false
   const head = Buffer.alloc(databaseMagic.length)
   try {
+    if (!Fs.statSync(path).isFile()) return false
     const file = Fs.openSync(path, "r")
     try {
       return Fs.readSync(file, head, 0, head.length, 0) === head.length && head.equals(databaseMagic)
