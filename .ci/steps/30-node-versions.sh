@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 exec </dev/null
 export CI=true NO_COLOR=1 JOBS=${JOBS:-max}
 work=$(mktemp -d)
+chmod 755 "$work" # tests run programs as another user, who loads the shim from there
 declare -A pids
 finish() {
   local pid

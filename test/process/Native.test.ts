@@ -109,7 +109,9 @@ describe("agent run records what the command does", { timeout: 120_000 }, () => 
       home,
       cwd: "/"
     })
-    assert.deepStrictEqual([run.status, run.stderr], [0, ""])
+    assert.strictEqual(run.status, 0)
+    // Where this package is in a directory of ours alone, the loader says that it cannot read the library.
+    assert.match(run.stderr, /^(?:ERROR: ld\.so: object '[^']+' from LD_PRELOAD cannot be preloaded [^\n]+\n)?$/)
     assert.deepStrictEqual(Native.openers(logOf(home), "/etc/hostname", "read"), ["runner"])
     assert.isFalse(logOf(home).some(({ type }) => type === "drop"))
     await assertIntact(home)
