@@ -61,12 +61,18 @@ export const make = (store: AuditStore["Type"]): Effect.Effect<RunnerWatch> =>
         end = { signal: typeof signal === "number" ? signal : undefined }
       }
     }
+    // Before the store has them: who waits until one record is durable may be overtaken by who hands in the next.
+    const lookFirst = <A, E>(records: ReadonlyArray<AuditRecord>, then: Effect.Effect<A, E>) =>
+      Effect.suspend(() => {
+        records.forEach(look)
+        return then
+      })
     const watched: AuditStore["Type"] = {
       ...store,
-      append: (record) => Effect.tap(store.append(record), () => look(record)),
-      appendAll: (records) => Effect.tap(store.appendAll(records), () => records.forEach(look)),
-      commit: (record) => Effect.tap(store.commit(record), () => look(record)),
-      seal: (record) => Effect.tap(store.seal(record), () => look(record)),
+      append: (record) => lookFirst([record], store.append(record)),
+      appendAll: (records) => lookFirst(records, store.appendAll(records)),
+      commit: (record) => lookFirst([record], store.commit(record)),
+      seal: (record) => lookFirst([record], store.seal(record)),
       offer: (records) => {
         const taken = store.offer(records)
         if (taken) records.forEach(look)

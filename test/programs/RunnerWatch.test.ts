@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as AuditStoreMemory from "../../src/layers/AuditStoreMemory.ts"
@@ -50,6 +52,21 @@ describe("what the launcher says about the guest", () => {
         assert.strictEqual((yield* store.head).size, 1 + 1 + ways.length + 1)
       })
     )
+  )
+
+  it.live("counts in the order in which it is handed in, whichever record is durable first", () =>
+    Effect.gen(function* () {
+      const durable = yield* Deferred.make<void>()
+      const memory = yield* AuditStore
+      const slow = { ...memory, commit: (record: AuditRecord) => Effect.zipLeft(memory.commit(record), durable) }
+      const { end, store, supervised: told } = yield* RunnerWatch.make(slow)
+      const first = yield* Effect.fork(store.commit(supervised(41)))
+      yield* Effect.yieldNow()
+      yield* store.appendAll([exit(41, { status: 0 })])
+      yield* Deferred.succeed(durable, undefined)
+      yield* Fiber.join(first)
+      assert.deepStrictEqual([(yield* told).pid, yield* end], [41, { signal: undefined }])
+    }).pipe(Effect.provide(Layer.provide(AuditStoreMemory.layer({ run: "run_0123456789ab", tool: "test" }), host)))
   )
 
   it.live("is believed of the runner's channel only, and of the main process only", () =>
