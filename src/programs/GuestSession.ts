@@ -113,10 +113,15 @@ export const run = <E extends { readonly message: string }, R>(
       Effect.zipRight(request.onAuditFailure === "stop" ? Effect.succeed(notRecorded) : Effect.never)
     )
     /** What was asked for by name is given or the run ends, whatever else is to go on unrecorded. */
-    const untilLess = GuestRecorder.less(recorder, request, request.onLess).pipe(
-      Effect.catchAll(unrecorded),
-      Effect.as(notRecorded)
-    )
+    let isTold = false
+    const less = GuestRecorder.less(recorder, request, (mode, reasons) =>
+      Effect.suspend(() => {
+        if (isTold) return Effect.void
+        isTold = true
+        return request.onLess(mode, reasons)
+      })
+    ).pipe(Effect.catchAll(unrecorded))
+    const untilLess = Effect.as(less, notRecorded)
 
     const timedOut: Waited = { reason: "timeout", stop: politely }
     const untilTimeout =
@@ -183,6 +188,8 @@ export const run = <E extends { readonly message: string }, R>(
             const drained = yield* untilShown(tee, waited, signals)
             const ms = (yield* Clock.currentTimeMillis) - startedAt
             const end = yield* GuestEnd.of(recorder, stopped, waited.reason)
+            // A quick command may have ended before anybody heard how it was recorded.
+            yield* less.pipe(Effect.interruptible, Effect.timeoutOption(0))
             yield* Ref.update(outcome, (now) => ({ ...now, reason: end.reason }))
             if (end.failure !== undefined) yield* unrecorded(end.failure)
             yield* record({ action: "exited", exit: status, signal: end.signal, output: drained, ...end.data, ms })
